@@ -16,7 +16,8 @@
  *
  *   key        value
  *   node       map: name, boot_id, kernel, arch, agent (all str), cpus (uint)
- *   seq        uint; with node and boot_id the batch's identity. Grows by each batch of an agent.
+ *   seq        uint below 2^63; with node and boot_id the batch's identity. Grows by each batch of
+ *              an agent.
  *   window     map: start_ns, end_ns (wall clock, nanoseconds since 1970), slot_ns, period_ns
  *              (nanoseconds of CPU that one sample stands for)
  *   strings    array of str, UTF-8; row 0 is ""
@@ -27,14 +28,18 @@
  *   stacks     columns: parent (stack), frame. A node of a tree of calls; row 0 is the root, which
  *              has no frame; a parent's row comes before its children's. A stack is named by its
  *              leaf's row.
- *   processes  columns: pid, ppid (uint, in the agent's pid namespace), start_ns (wall clock), name,
- *              exe, cgroup (string)
+ *   processes  columns: pid, ppid (uint, in the agent's pid namespace), start_ns (wall clock, 0:
+ *              unknown), name, exe, cgroup (string)
  *   labels     columns: process, key (string), value (string): what is known of a process beyond
  *              its own row (namespace, pod, container, unit ...)
  *   samples    columns: slot (uint, (time - start_ns) / slot_ns), process, thread (string: its
- *              name), cpu (uint), stack, count (uint)
- *   counters   map from name to uint: the agent's own counts within this window
- *              (src/agent/counters.h)
+ *              name), cpu (uint), stack, count (uint, at least 1)
+ *   counters   map from name to uint below 2^63: the agent's own counts within this
+ *              window (src/agent/counters.h)
+ *
+ * All uints but frames' addresses and those said to be below 2^63 fit 32 bits; times are at least
+ * 0. Names are free of NUL bytes. An encoder repairs what is not UTF-8 and cuts what is too long,
+ * so that no container's odd name makes a batch undeliverable; a decoder refuses both.
  *
  * A frame's address is the ELF virtual address that nm(1) prints, or the start of the symbol when
  * the frame has a name; of an object with OBJECT_FILE_OFFSETS the offset in the file, since the
@@ -67,13 +72,16 @@
 #define WIRE_MAX_SAMPLES    2000000u
 #define WIRE_MAX_COUNTERS   256u
 #define WIRE_MAX_BUILD_ID   20u
+#define WIRE_MAX_WINDOW_NS \
+    3600000000000ll                     /* an hour: bounds the slots and days one batch touches */
+#define WIRE_MAX_PERIOD_NS 1000000000ll /* count times period_ns stays below 2^63 */
 
 enum object_kind {
     OBJECT_NONE = 0,   /* no object: markers */
     OBJECT_ELF = 1,    /* a file; path is what the process mapped, in its own mount namespace */
     OBJECT_KERNEL = 2, /* path is "[kernel]" or a module's "[name]" */
     OBJECT_VDSO = 3,   /* "[vdso]" */
-    OBJECT_ANON = 4,   /* executable memory without a file: JIT code; path is "[anon]" or the like */
+    OBJECT_ANON = 4, /* executable memory without a file: JIT code; path is "[anon]" or the like */
 };
 #define OBJECT_KIND_LAST OBJECT_ANON
 
