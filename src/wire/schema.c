@@ -1,0 +1,100 @@
+/* schema.c: the tables of struct batch, column by column, in the order they are written. */
+#include "wire/schema.h"
+
+#include <string.h>
+
+#include "wire/batch.h"
+
+#define TABLE(plural, singular, limit_, count_)                                             \
+    .name = #plural, .limit = #limit_, .max_rows = limit_,                                  \
+    .row_size = sizeof(struct batch_##singular), .rows_at = offsetof(struct batch, plural), \
+    .count_at = offsetof(struct batch, singular##_count), .column_count = count_
+
+#define COLUMN(row, member, type_, ...)                                                 \
+    {                                                                                   \
+        .name = #member, .offset = offsetof(struct batch_##row, member), .type = type_, \
+        __VA_ARGS__                                                                     \
+    }
+
+const struct wire_table
+    schema_tables[TABLE_COUNT] =
+        {
+            [TABLE_OBJECTS] = {TABLE(objects, object, WIRE_MAX_OBJECTS, 4),
+                               .columns =
+                                   {
+                                       COLUMN(object, path, COLUMN_U32, .refers = REFERS_STRING),
+                                       COLUMN(object, kind, COLUMN_U8, .max = OBJECT_KIND_LAST),
+                                       COLUMN(object, build_id, COLUMN_BUILD_ID),
+                                       COLUMN(object, flags, COLUMN_U8),
+                                   }},
+            [TABLE_FRAMES] = {TABLE(frames, frame, WIRE_MAX_FRAMES, 6),
+                              .columns =
+                                  {
+                                      COLUMN(frame, kind, COLUMN_U8, .min = FRAME_USER,
+                                             .max = FRAME_KIND_LAST),
+                                      COLUMN(frame, object, COLUMN_U32, .refers = REFERS_OBJECT),
+                                      COLUMN(frame, address, COLUMN_U64),
+                                      COLUMN(frame, name, COLUMN_U32, .refers = REFERS_STRING),
+                                      COLUMN(frame, file, COLUMN_U32, .refers = REFERS_STRING),
+                                      COLUMN(frame, line, COLUMN_U32),
+                                  }},
+            /* What parent and frame may be depends on the row: see check.c. */
+            [TABLE_STACKS] = {TABLE(stacks, stack, WIRE_MAX_STACKS, 2),
+                              .columns =
+                                  {
+                                      COLUMN(stack, parent, COLUMN_U32),
+                                      COLUMN(stack, frame, COLUMN_U32),
+                                  }},
+            [TABLE_PROCESSES] = {TABLE(processes, process, WIRE_MAX_PROCESSES, 6),
+                                 .columns =
+                                     {
+                                         COLUMN(process, pid, COLUMN_U32),
+                                         COLUMN(process, ppid, COLUMN_U32),
+                                         COLUMN(process, start_ns, COLUMN_TIME),
+                                         COLUMN(process, name, COLUMN_U32, .refers = REFERS_STRING),
+                                         COLUMN(process, exe, COLUMN_U32, .refers = REFERS_STRING),
+                                         COLUMN(process, cgroup,
+                                                COLUMN_U32, .refers = REFERS_STRING),
+                                     }},
+            [TABLE_LABELS] = {TABLE(labels, label, WIRE_MAX_LABELS, 3),
+                              .columns =
+                                  {
+                                      COLUMN(label, process, COLUMN_U32, .refers = REFERS_PROCESS),
+                                      COLUMN(label, key, COLUMN_U32, .refers = REFERS_STRING),
+                                      COLUMN(label, value, COLUMN_U32, .refers = REFERS_STRING),
+                                  }},
+            [TABLE_SAMPLES] = {TABLE(samples, sample, WIRE_MAX_SAMPLES, 6),
+                               .columns =
+                                   {
+                                       COLUMN(sample, slot, COLUMN_U32),
+                                       COLUMN(sample, process, COLUMN_U32,
+                                              .refers = REFERS_PROCESS),
+                                       COLUMN(sample, thread, COLUMN_U32, .refers = REFERS_STRING),
+                                       COLUMN(sample, cpu, COLUMN_U32),
+                                       COLUMN(sample, stack, COLUMN_U32, .refers = REFERS_STACK),
+                                       COLUMN(sample, count, COLUMN_U32, .min = 1),
+                                   }},
+};
+
+/* Pointers to the rows have a type each; only their bytes are copied here. */
+
+const uint8_t *schema_rows(const struct batch *batch, const struct wire_table *table)
+{
+    const uint8_t *rows;
+    memcpy(&rows, (const char *)batch + table->rows_at, sizeof(rows));
+    return rows;
+}
+
+uint32_t schema_count(const struct batch *batch, const struct wire_table *table)
+{
+    uint32_t count;
+    memcpy(&count, (const char *)batch + table->count_at, sizeof(count));
+    return count;
+}
+
+void schema_set(struct batch *batch, const struct wire_table *table, const void *rows,
+                uint32_t count)
+{
+    memcpy((char *)batch + table->rows_at, &rows, sizeof(rows));
+    memcpy((char *)batch + table->count_at, &count, sizeof(count));
+}
