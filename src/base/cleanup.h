@@ -10,21 +10,21 @@
 #define _cleanup_(fn) __attribute__((cleanup(fn)))
 
 /* Hands an owned pointer on: gives its value and leaves NULL behind. */
-#define TAKE_PTR(p)                                                                                \
-    ({                                                                                             \
-        __typeof__(p) *_p = &(p);                                                                  \
-        __typeof__(p) _v = *_p;                                                                    \
-        *_p = NULL;                                                                                \
-        _v;                                                                                        \
+#define TAKE_PTR(p)               \
+    ({                            \
+        __typeof__(p) *_p = &(p); \
+        __typeof__(p) _v = *_p;   \
+        *_p = NULL;               \
+        _v;                       \
     })
 
 /* Hands an owned file descriptor on: gives its value and leaves -1 behind. */
-#define TAKE_FD(fd)                                                                                \
-    ({                                                                                             \
-        int *_p = &(fd);                                                                           \
-        int _v = *_p;                                                                              \
-        *_p = -1;                                                                                  \
-        _v;                                                                                        \
+#define TAKE_FD(fd)      \
+    ({                   \
+        int *_p = &(fd); \
+        int _v = *_p;    \
+        *_p = -1;        \
+        _v;              \
     })
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))

@@ -44,8 +44,8 @@ int err_wrap(struct err *err, int code, const char *fmt, ...)
     va_end(ap);
     size_t used = strlen(err->text);
     /* A cut tail is better than a lost head: the head names the thing the reader can act on. */
-    snprintf(err->text + used, sizeof(err->text) - used, ": %.*s",
-             (int)(sizeof(err->text) - used), inner);
+    snprintf(err->text + used, sizeof(err->text) - used, ": %.*s", (int)(sizeof(err->text) - used),
+             inner);
     err->code = code;
     return code;
 }
