@@ -13,13 +13,14 @@ struct err;
 struct cgroup_id {
     char pod_uid[40];                   /* dashed; 32 hex digits for a static pod */
     char container_id[CGROUP_NAME_MAX]; /* as the runtime prints it: 64 hex digits, or a name */
-    char runtime[16]; /* containerd, crio, docker, podman, ecs, garden, lxc, nspawn ... "" unknown */
+    char
+        runtime[16]; /* containerd, crio, docker, podman, ecs, garden, lxc, nspawn ... "" unknown */
     char unit[CGROUP_NAME_MAX]; /* innermost systemd unit: nginx.service, session-3.scope ... */
 };
 
 /* Reads one path, as it stands behind the second colon of a line of /proc/PID/cgroup or below the
- * hierarchy's mount point. Knows every form in tests/golden/cgroup_paths.tsv. Never fails: a path it
- * does not know gives empty strings. */
+ * hierarchy's mount point. Knows every form in tests/golden/cgroup_paths.tsv. Never fails: a path
+ * it does not know gives empty strings. */
 void cgroup_parse_path(const char *path, size_t len, struct cgroup_id *ret);
 
 /* Chooses, of the text of /proc/PID/cgroup, the line that says most of pod and container (on hybrid

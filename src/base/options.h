@@ -6,6 +6,10 @@
  *     --spool-max 64MiB      on the command line
  *     PODFLAMED_SPOOL_MAX    in the environment
  *     spool-max = 64MiB      in the file, under [podflamed]
+ *
+ * Kubernetes puts a service's address into the environment of every pod; for one called
+ * podflame-server these are PODFLAME_SERVER_PORT, _PORT_..., _SERVICE_HOST and _SERVICE_PORT. No
+ * setting may be called so.
  */
 #pragma once
 
@@ -17,9 +21,9 @@
 struct err;
 
 enum option_type {
-    OPTION_STRING,   /* char *, owned by the config; NULL if the default is NULL */
-    OPTION_BOOL,     /* bool; the flag alone means true, --no-NAME false; file: true/false, yes/no */
-    OPTION_UINT,     /* uint64_t */
+    OPTION_STRING, /* char *, owned by the config; NULL if the default is NULL */
+    OPTION_BOOL,   /* bool; the flag alone means true, --no-NAME false; file: true/false, yes/no */
+    OPTION_UINT,   /* uint64_t */
     OPTION_DURATION, /* int64_t, nanoseconds */
     OPTION_BYTES,    /* uint64_t */
 };
@@ -36,12 +40,12 @@ struct option_def {
 };
 
 struct option_set {
-    const char *program; /* "podflamed" */
-    const char *summary; /* one line, the man page's NAME */
+    const char *program;       /* "podflamed" */
+    const char *summary;       /* one line, the man page's NAME */
     const char *synopsis_tail; /* what stands behind [OPTIONS], or "" */
     const char *description;   /* paragraphs split by \n\n, for the man page and --help */
-    const char *man_tail;      /* further roff for the man page (FILES, SIGNALS, SEE ALSO), or NULL */
-    int man_section;           /* 8 for a daemon, 1 for a tool */
+    const char *man_tail; /* further roff for the man page (FILES, SIGNALS, SEE ALSO), or NULL */
+    int man_section;      /* 8 for a daemon, 1 for a tool */
     const struct option_def *defs;
     size_t count;
     const char *default_file; /* read if it exists and --config names no other; NULL: none */
@@ -52,11 +56,12 @@ enum options_action {
     OPTIONS_DONE, /* --help, --version or --man was asked for and has been printed on stdout */
 };
 
-/* Fills `config` (the program's struct, zeroed by the caller before the first call) from defaults, file, environment and flags.
- * Understands --config FILE, --help, --version and --man by itself. Words that are no flags are
- * left for the caller: *ret_rest is the index of the first in argv (argc if there is none). On
- * failure the error names the setting, where it was read (file and line, variable or flag), what
- * was wrong and what is allowed; config is then empty. May be called again to reload. */
+/* Fills `config` (the program's struct, zeroed by the caller before the first call) from defaults,
+ * file, environment and flags. Understands --config FILE, --help, --version and --man by itself.
+ * Words that are no flags are left for the caller: *ret_rest is the index of the first in argv
+ * (argc if there is none). On failure the error names the setting, where it was read (file and
+ * line, variable or flag), what was wrong and what is allowed; config is then empty. May be called
+ * again to reload. */
 int options_load(const struct option_set *set, int argc, char **argv, void *config,
                  enum options_action *ret_action, int *ret_rest, struct err *err);
 

@@ -14,7 +14,7 @@ static void print_wrapped(FILE *to, const char *text, int at, int indent)
 {
     while (*text) {
         size_t blank = strspn(text, " \n");
-        bool paragraph = memmem(text, blank, "\n\n", 2) != NULL;
+        bool paragraph = blank >= 2 && memmem(text, blank, "\n\n", 2);
         text += blank;
         int word = (int)strcspn(text, " \n");
         if (word == 0)

@@ -10,18 +10,18 @@ struct ingest;
 struct store;
 
 /* name, help: each is a counter of /metrics, and a member of struct ingest_counts. Every batch that
- * was received is exactly one of stored, duplicate, malformed, too_large, unknown_version, bad_clock
- * and failed. */
-#define INGEST_COUNTERS(X)                                                                         \
-    X(bytes_received, "Bytes of batches received, as they came over the network.")                 \
-    X(batches_received, "Batches received.")                                                       \
-    X(batches_stored, "Batches that are on disk for good.")                                        \
-    X(batches_duplicate, "Batches that had been stored before, and were acknowledged again.")      \
-    X(batches_malformed, "Batches refused because their bytes or fields make no sense.")           \
-    X(batches_too_large, "Batches refused because they are over a limit of the batch format.")     \
-    X(batches_unknown_version, "Batches refused because their format version is not known here.")  \
-    X(batches_bad_clock, "Batches refused because their window lies more than a day ahead.")       \
-    X(batches_failed, "Batches that the store could not commit; their agents send them again.")    \
+ * was received is exactly one of stored, duplicate, malformed, too_large, unknown_version,
+ * bad_clock and failed. */
+#define INGEST_COUNTERS(X)                                                                        \
+    X(bytes_received, "Bytes of batches received, as they came over the network.")                \
+    X(batches_received, "Batches received.")                                                      \
+    X(batches_stored, "Batches that are on disk for good.")                                       \
+    X(batches_duplicate, "Batches that had been stored before, and were acknowledged again.")     \
+    X(batches_malformed, "Batches refused because their bytes or fields make no sense.")          \
+    X(batches_too_large, "Batches refused because they are over a limit of the batch format.")    \
+    X(batches_unknown_version, "Batches refused because their format version is not known here.") \
+    X(batches_bad_clock, "Batches refused because their window lies more than a day ahead.")      \
+    X(batches_failed, "Batches that the store could not commit; their agents send them again.")   \
     X(samples_stored, "Samples in the stored batches.")
 
 struct ingest_counts {
