@@ -205,6 +205,17 @@ static void judge(const struct poster *p, long status, struct post_result *ret)
     json_decref(json);
 }
 
+/* libcurl's words leave out what the kernel said, which tells "no server" from "no network". */
+static void describe_failure(const struct poster *p, CURLcode code, struct post_result *ret)
+{
+    long os_errno = 0;
+    if (code == CURLE_COULDNT_CONNECT)
+        curl_easy_getinfo(p->easy, CURLINFO_OS_ERRNO, &os_errno);
+    snprintf(ret->why, sizeof(ret->why), "%s%s%s",
+             p->curl_error[0] ? p->curl_error : curl_easy_strerror(code), os_errno ? ": " : "",
+             os_errno ? strerror((int)os_errno) : "");
+}
+
 void poster_send(struct poster *p, const void *bytes, size_t len, const struct post_watch *watch,
                  struct post_result *ret)
 {
@@ -223,8 +234,7 @@ void poster_send(struct poster *p, const void *bytes, size_t len, const struct p
     if (code == CURLE_ABORTED_BY_CALLBACK)
         snprintf(ret->why, sizeof(ret->why), "no answer came before the end");
     else if (code != CURLE_OK)
-        snprintf(ret->why, sizeof(ret->why), "%s",
-                 p->curl_error[0] ? p->curl_error : curl_easy_strerror(code));
+        describe_failure(p, code, ret);
     else if (buf_append(&p->answer, "", 1) == 0)
         judge(p, status, ret);
     ret->retry_after_ns = p->retry_after_ns;
