@@ -389,7 +389,8 @@ int kallsyms_load(int fd, struct kallsyms **ret, struct err *err)
         return err_set(err, -EACCES,
                        "the kernel hides its symbols' addresses (all are zero): CAP_SYSLOG with "
                        "kernel.kptr_restrict at 0 or 1 shows them");
-    qsort(l.rows, l.count, sizeof(*l.rows), compare_rows);
+    if (l.count > 0) /* else rows is NULL, which qsort must not be given */
+        qsort(l.rows, l.count, sizeof(*l.rows), compare_rows);
     choose_names(&l);
     if (l.count == 0)
         return err_set(err, -ENODATA, "no kernel symbol among %zu lines", l.lines);

@@ -104,9 +104,11 @@ static void pack_column(struct packing *p, const struct batch *b, const struct w
                         const struct wire_column *c)
 {
     const uint8_t *row = schema_rows(b, t);
-    const uint8_t *end = row + (size_t)schema_count(b, t) * t->row_size;
+    uint32_t count = schema_count(b, t);
+    /* An empty table may be NULL, to which C forbids to add even 0. */
+    const uint8_t *end = count ? row + (size_t)count * t->row_size : row;
     pack_key(p, c->name);
-    msgpack_pack_array(&p->pk, schema_count(b, t));
+    msgpack_pack_array(&p->pk, count);
     switch ((enum column_type)c->type) {
     case COLUMN_U8:
         for (; row < end; row += t->row_size)
