@@ -1,6 +1,6 @@
 // state.ts: takes what the user asks for, gives what the page shows: the address, the requests under
 // way and their answers, as signals.
-import { computed, effect, signal } from "@preact/signals";
+import { computed, effect, signal, type Signal } from "@preact/signals";
 import {
   ApiError,
   getFlame,
@@ -55,20 +55,20 @@ export const found = computed<Found>(() => {
 
 // ---- requests: a new one calls off the one before it
 
-function loader<T>(target: { value: Answer<T> }, ask: (signal: AbortSignal) => Promise<T>) {
+function loader<T>(target: Signal<Answer<T>>, ask: (signal: AbortSignal) => Promise<T>) {
   let running: AbortController | null = null;
   return async () => {
     running?.abort();
     const mine = new AbortController();
     running = mine;
-    target.value = { ...target.value, loading: true };
+    target.value = { ...target.peek(), loading: true };
     try {
       const value = await ask(mine.signal);
       if (running === mine) target.value = { value, error: "", loading: false };
     } catch (error) {
       if (running !== mine) return;
       const reason = error instanceof ApiError ? error.message : String(error);
-      target.value = { value: target.value.value, error: reason, loading: false };
+      target.value = { value: target.peek().value, error: reason, loading: false };
     }
   };
 }

@@ -1,6 +1,15 @@
 // painter.ts: takes a tree and what of it is visible, draws it on a canvas, root at the bottom.
 import type { Matches } from "./match";
-import { css, matchHue, ownStyle, runStyle, shadeOfName, styleCount, stylesOf, type Theme } from "./palette";
+import {
+  css,
+  matchHue,
+  ownStyle,
+  runStyle,
+  shadeOfName,
+  styleCount,
+  stylesOf,
+  type Theme,
+} from "./palette";
 import { boxesFor, scanLevel, type Boxes, type Span } from "./scan";
 import { TextFitter } from "./text";
 import { Kind, levelCount, nameOf, type FlameTree } from "./tree";

@@ -14,6 +14,8 @@ export interface WidgetEvents {
   /** The frame chosen with the keyboard, or noNode. */
   onSelect(node: number): void;
   onView(view: View, isWhole: boolean): void;
+  /** Rows that are scrolled out above the canvas. */
+  onRowsAbove(rows: number): void;
 }
 
 const zoomMs = 180;
@@ -75,7 +77,6 @@ export class FlameWidget {
     this.painter.setTree(tree);
     this.view = wholeView(tree.total[0]);
     this.measure();
-    this.tellView();
   }
 
   setMatches(matches: Matches | null): void {
@@ -115,7 +116,7 @@ export class FlameWidget {
     host.addEventListener("pointerdown", (e) => this.onPress(e), { signal });
     host.addEventListener("pointermove", (e) => this.onMove(e), { signal });
     host.addEventListener("pointerup", (e) => this.onRelease(e), { signal });
-    host.addEventListener("pointercancel", () => this.endPress(), { signal });
+    host.addEventListener("lostpointercapture", () => this.endPress(), { signal });
     host.addEventListener("pointerleave", () => this.setHover(noNode, 0, 0), { signal });
     host.addEventListener("keydown", (e) => this.onKey(e), { signal });
   }
@@ -135,6 +136,7 @@ export class FlameWidget {
     this.marks.height = this.geometry.height;
     this.painter.setGeometry(this.geometry);
     this.view = scrollTo(this.view, this.view.scroll, this.maxScroll());
+    this.tellView();
     this.drawNow();
   }
 
@@ -163,6 +165,9 @@ export class FlameWidget {
     if (!this.tree) return;
     const whole = this.view.right - this.view.left >= Math.max(1, this.tree.total[0]) * (1 - 1e-9);
     this.events.onView(this.view, whole);
+    this.events.onRowsAbove(
+      Math.max(0, Math.ceil((this.maxScroll() - this.view.scroll) / this.geometry.row)),
+    );
   }
 
   private redraw(): void {
@@ -262,6 +267,7 @@ export class FlameWidget {
   }
 
   private onMove(event: PointerEvent): void {
+    if (event.buttons === 0) this.endPress(); // the release was somebody else's
     if (!this.press) {
       this.setHover(this.nodeUnder(event), event.clientX, event.clientY);
       return;
@@ -331,9 +337,9 @@ export class FlameWidget {
     return true;
   }
 
-  private scrollRows(rows: number): void {
+  scrollRows(rows: number): void {
     const scroll = this.view.scroll + rows * this.geometry.row;
-    this.setView(scrollTo(this.view, scroll, this.maxScroll()));
+    this.moveTo(scrollTo(this.view, scroll, this.maxScroll()));
   }
 
   /** Moves the view, if it must, so that the node can be seen. */

@@ -18,7 +18,9 @@ export const hover = signal<Hover>(away);
 export const selected = signal(noNode);
 export const zoomed = signal<{ readonly left: number; readonly right: number } | null>(null);
 
-export type FlameControl = Pick<FlameWidget, "reset" | "zoomTo">;
+export const rowsAbove = signal(0);
+
+export type FlameControl = Pick<FlameWidget, "reset" | "zoomTo" | "scrollRows">;
 
 interface FlameCanvasProps {
   readonly flame: Flame;
@@ -40,6 +42,9 @@ export function FlameCanvas({ flame, control }: FlameCanvasProps) {
       },
       onView: (view, isWhole) => {
         zoomed.value = isWhole ? null : { left: view.left, right: view.right };
+      },
+      onRowsAbove: (rows) => {
+        rowsAbove.value = rows;
       },
     });
     widget.current = made;
@@ -63,13 +68,27 @@ export function FlameCanvas({ flame, control }: FlameCanvasProps) {
   useSignalEffect(() => widget.current?.setTheme(theme.value));
 
   return (
-    <div
-      ref={host}
-      class="flame"
-      tabIndex={0}
-      role="application"
-      aria-label="Flamegraph. Arrow keys walk the frames, Enter zooms, Escape shows all."
-      aria-describedby="frame-words"
-    />
+    <div class="flame-box">
+      <div
+        ref={host}
+        class="flame"
+        tabIndex={0}
+        role="application"
+        aria-label="Flamegraph. Arrow keys walk the frames, Enter zooms, Escape shows all."
+        aria-describedby="frame-words"
+      />
+      <MoreRows control={control} />
+    </div>
+  );
+}
+
+/** Deep stacks go on above the canvas: says so, and goes there. */
+function MoreRows({ control }: { readonly control: Signal<FlameControl | null> }) {
+  const rows = rowsAbove.value;
+  if (rows === 0) return null;
+  return (
+    <button type="button" class="more-rows" onClick={() => control.value?.scrollRows(20)}>
+      ▲ {rows} more {rows === 1 ? "row" : "rows"}
+    </button>
   );
 }

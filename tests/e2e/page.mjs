@@ -1,0 +1,343 @@
+// page.mjs: takes the address of a server that holds the profile of page.sh, uses its page as a
+// person does, and says in TAP whether that person sees what is true.
+import assert from "node:assert/strict";
+import { withPage } from "./browser.mjs";
+
+const server = process.argv[2];
+const look = { width: 1280, height: 800, still: true };
+
+// What page.sh posted: 1000 samples of two processes.
+const longName =
+  "std::_Hashtable<std::string, std::pair<std::string const, Cart>, std::allocator<Item> >::find(std::string const&)";
+const total = 1000;
+
+let count = 0;
+let failed = 0;
+
+async function check(name, what) {
+  count++;
+  try {
+    await what();
+    console.log(`ok ${count} - ${name}`);
+  } catch (error) {
+    failed++;
+    console.log(`not ok ${count} - ${name}`);
+    console.log(`${error.stack ?? error}`.replace(/^/gm, "# "));
+  }
+}
+
+// ---- how the page is read and where things are on it
+
+const visible = (page, selector) =>
+  page.call((s) => document.querySelector(s)?.innerText.replace(/\s+/g, " ").trim() ?? "", selector);
+
+async function load(page, address) {
+  await page.open(new URL(address, server).href);
+  await settle(page);
+}
+
+/** Waits until the answers are there and drawn. */
+async function settle(page) {
+  await page.until("the page has its answers", () => {
+    const shown = document.querySelector(".flame-base, .empty h2, .error");
+    return shown && !document.querySelector("[aria-busy=true]");
+  });
+  await drawn(page);
+}
+
+/** Two frames on, all that was to be drawn is. */
+const drawn = (page) =>
+  page.call(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+
+/** The place of a sample on a level, when all samples are shown. */
+async function placeOf(page, level, sample, shown = [0, total]) {
+  const box = await page.call(() => {
+    const { left, bottom, width } = document.querySelector(".flame").getBoundingClientRect();
+    return { left, bottom, width };
+  });
+  const share = (sample + 0.5 - shown[0]) / (shown[1] - shown[0]);
+  return [box.left + share * box.width, box.bottom - 20 * level - 10];
+}
+
+async function tooltipUnder(page, x, y) {
+  await page.hover(x, y);
+  await drawn(page);
+  return visible(page, ".tooltip");
+}
+
+async function tooltipAt(page, level, sample, shown) {
+  return tooltipUnder(page, ...(await placeOf(page, level, sample, shown)));
+}
+
+async function clickAt(page, level, sample, shown) {
+  await page.click(...(await placeOf(page, level, sample, shown)));
+  await settle(page);
+}
+
+/** The colour of the canvas in a frame's left part, above its text. */
+async function colourAt(page, level, sample) {
+  const [x, y] = await placeOf(page, level, sample);
+  return page.call(
+    (clientX, clientY) => {
+      const canvas = document.querySelector(".flame-base");
+      const { left, top } = canvas.getBoundingClientRect();
+      const at = [Math.round(clientX - left), Math.round(clientY - top - 8)];
+      return [...canvas.getContext("2d").getImageData(...at, 1, 1).data];
+    },
+    x,
+    y,
+  );
+}
+
+const processes = (page) =>
+  page.call(() =>
+    [...document.querySelectorAll(".process")].map((row) => [
+      row.querySelector(".process-name").innerText,
+      row.querySelector(".process-share").innerText,
+      row.getAttribute("aria-pressed"),
+    ]),
+  );
+
+async function clickProcess(page, name) {
+  const place = await page.call((wanted) => {
+    const rows = [...document.querySelectorAll(".process")];
+    const row = rows.find((r) => r.querySelector(".process-name").innerText === wanted);
+    const { x, y, width, height } = row.getBoundingClientRect();
+    return [x + width / 2, y + height / 2];
+  }, name);
+  await page.click(...place);
+  await settle(page);
+}
+
+async function runRange(page, start, end = "now") {
+  await page.type("input[name=start_time]", start);
+  await page.type("input[name=end_time]", end);
+  await page.clickOn(".run");
+  await settle(page);
+}
+
+const address = (page) => page.call(() => location.search);
+
+// ---- what a person sees
+
+async function looking(page) {
+  await load(page, "/");
+  await check("the processes are listed with their share of the CPU, most first", async () => {
+    assert.deepEqual(await processes(page), [
+      ["burner", "80.0 %", "false"],
+      ["shop", "20.0 %", "false"],
+    ]);
+  });
+  await check("the number of samples and their CPU time are told", async () => {
+    assert.match(await visible(page, ".summary"), /^1,000 samples 10\.0 s CPU/);
+  });
+  await check("the root is at the bottom, the groups above it, then the frames", async () => {
+    assert.match(await tooltipAt(page, 0, 500), /^all 100 % 1,000 samples/);
+    assert.match(await tooltipAt(page, 1, 500), /^burner 80\.0 % 800 samples .* process/);
+    assert.match(await tooltipAt(page, 2, 500), /^main 80\.0 % 800 samples/);
+    assert.match(await tooltipAt(page, 3, 100), /^hot_loop 50\.0 % 500 samples/);
+    assert.match(await tooltipAt(page, 4, 600), /^vfs_read 20\.0 % 200 samples .* kernel/);
+  });
+  await check("a frame that is too narrow for its name tells all of it under the mouse", async () => {
+    const text = await tooltipAt(page, 3, 925);
+    assert.ok(text.startsWith(`${longName} 15.0 % 150 samples`), text);
+    assert.match(text, /\/usr\/bin\/shop/);
+  });
+  await check("a frame without a symbol is named by its object and address", async () => {
+    assert.match(await tooltipAt(page, 3, 825), /^libshop\.so\+0x1a2b 5\.0 % 50 samples/);
+  });
+  await check("where no frame is, nothing is told", async () => {
+    assert.equal(await tooltipAt(page, 5, 100), "");
+  });
+}
+
+async function colours(page) {
+  await load(page, "/");
+  await check("the kernel is green, user code light blue, groups dark blue", async () => {
+    const [kr, kg, kb] = await colourAt(page, 4, 600);
+    assert.ok(kg > kr + 30 && kg > kb + 30, `kernel is ${[kr, kg, kb]}`);
+    const [ur, ug, ub] = await colourAt(page, 3, 100);
+    assert.ok(ub > ug && ug > ur && ub > 200, `user is ${[ur, ug, ub]}`);
+    for (const level of [0, 1]) {
+      const [mr, mg, mb] = await colourAt(page, level, 500);
+      assert.ok(mb > mg && mg > mr && mb < 160, `level ${level} is ${[mr, mg, mb]}`);
+    }
+    assert.deepEqual((await colourAt(page, 5, 100)).slice(0, 3), [255, 255, 255], "paper");
+  });
+  await page.appear({ ...look, dark: true });
+  await check("on a dark desktop the page is dark", async () => {
+    await page.until("the paper is dark", () => {
+      const [r, g, b] = document.querySelector(".flame-base").getContext("2d").getImageData(0, 0, 1, 1).data;
+      return Math.max(r, g, b) < 50;
+    });
+    const [kr, kg, kb] = await colourAt(page, 4, 600);
+    assert.ok(kg > kr + 30 && kg > kb + 30, `kernel is ${[kr, kg, kb]}`);
+  });
+  await page.appear(look);
+}
+
+async function moving(page) {
+  await load(page, "/");
+  const shop = [800, 1000];
+  await clickAt(page, 1, 900);
+  await check("a click zooms to the frame; what called it stays below", async () => {
+    assert.match(await tooltipAt(page, 1, 801, shop), /^shop 20\.0 %/);
+    assert.match(await tooltipAt(page, 1, 999, shop), /^shop 20\.0 %/);
+    assert.match(await tooltipAt(page, 3, 851, shop), /^std::_Hashtable/);
+    assert.match(await tooltipAt(page, 0, 900, shop), /^all 100 %/);
+    assert.match(await visible(page, ".status"), /Showing 20\.0 %/);
+  });
+  await clickAt(page, 0, 900, shop);
+  await check("a click on the bottom bar shows all again", async () => {
+    assert.match(await tooltipAt(page, 1, 100), /^burner/);
+    assert.match(await tooltipAt(page, 1, 999), /^shop/);
+    assert.doesNotMatch(await visible(page, ".status"), /Showing/);
+  });
+  const mouse = await placeOf(page, 3, 600);
+  await check("scrolling zooms, and what is under the mouse stays there", async () => {
+    await page.wheel(...mouse, -600);
+    await settle(page);
+    await page.until("the page has zoomed", () => document.querySelector(".status .plain"));
+    assert.match(await tooltipUnder(page, ...mouse), /^read_file/);
+    assert.match(await tooltipAt(page, 1, 999), /^burner/, "shop is out of sight");
+  });
+  await check("dragging moves the flamegraph with the mouse", async () => {
+    const before = await tooltipAt(page, 3, 600);
+    assert.match(before, /^read_file/);
+    await page.drag(...mouse, 380, 0);
+    await settle(page);
+    const here = await tooltipUnder(page, ...mouse);
+    assert.match(here, /^hot_loop/, `here is what was further left, not ${here}`);
+    const right = await tooltipUnder(page, mouse[0] + 380, mouse[1]);
+    assert.match(right, /^read_file/, `further right is what was here, not ${right}`);
+  });
+  await clickAt(page, 0, 500);
+}
+
+async function keyboard(page) {
+  await load(page, "/");
+  await page.call(() => document.querySelector(".flame").focus());
+  await check("the keyboard walks the frames, zooms, and shows all again", async () => {
+    for (const key of ["ArrowUp", "ArrowUp", "ArrowUp", "ArrowUp"]) await page.press(key);
+    assert.match(await visible(page, ".chosen"), /^hot_loop · 50\.0 % · 500 samples/);
+    await page.press("ArrowRight");
+    assert.match(await visible(page, ".chosen"), /^read_file/);
+    await page.press("ArrowUp");
+    assert.match(await visible(page, ".chosen"), /^vfs_read/);
+    await page.press("Enter");
+    await settle(page);
+    assert.match(await visible(page, ".status"), /Showing 20\.0 %/);
+    await page.press("Escape");
+    await settle(page);
+    assert.doesNotMatch(await visible(page, ".status"), /Showing/);
+  });
+  await check("Enter in a time field asks, and every control has a name", async () => {
+    await page.type("input[name=start_time]", "-10m");
+    await page.press("Enter");
+    await settle(page);
+    assert.match(await address(page), /start=-10m/);
+    const nameless = await page.call(() =>
+      [...document.querySelectorAll("button, input, select, [tabindex]")]
+        .filter((e) => !(e.innerText?.trim() || e.ariaLabel || e.labels?.[0]?.innerText.trim()))
+        .map((e) => e.outerHTML),
+    );
+    assert.deepEqual(nameless, []);
+  });
+}
+
+async function searching(page) {
+  await load(page, "/");
+  const before = await colourAt(page, 4, 600);
+  await check("a search says how much matches, and marks it", async () => {
+    await page.type(".search input", "vfs_");
+    await settle(page);
+    assert.equal(await visible(page, ".found"), "20.0 % matched");
+    const marked = await colourAt(page, 4, 600);
+    assert.notDeepEqual(marked, before);
+    assert.ok(marked[0] > marked[1] + 30, `a match is ${marked}`);
+    assert.match(await address(page), /search=vfs_/);
+  });
+  await check("what does not match says so", async () => {
+    await page.type(".search input", "nothing_like_it");
+    await settle(page);
+    assert.equal(await visible(page, ".found"), "no match");
+  });
+}
+
+async function choosing(page) {
+  await load(page, "/");
+  await clickProcess(page, "shop");
+  await check("a click on a process shows only that one", async () => {
+    assert.match(await visible(page, ".summary"), /^200 samples 2\.0 s CPU .*process shop/);
+    assert.match(await tooltipAt(page, 2, 0, [0, 200]), /^serve 100 % 200 samples/);
+    assert.match(await address(page), /process=shop/);
+    assert.deepEqual(await processes(page), [
+      ["burner", "80.0 %", "false"],
+      ["shop", "20.0 %", "true"],
+    ]);
+  });
+  await check("the address alone shows the same to somebody else", async () => {
+    await load(page, `/${await address(page)}`);
+    assert.match(await visible(page, ".summary"), /^200 samples/);
+  });
+  await clickProcess(page, "shop");
+  await check("a second click shows all again", async () => {
+    assert.match(await visible(page, ".summary"), /^1,000 samples/);
+    assert.equal(await address(page), "");
+  });
+  await check("the browser's back button goes back", async () => {
+    await page.call(() => history.back());
+    await page.until("the process is chosen again", () => location.search.includes("process=shop"));
+    await settle(page);
+    assert.match(await visible(page, ".summary"), /^200 samples/);
+  });
+}
+
+async function ranges(page) {
+  await load(page, "/");
+  await runRange(page, "-3h");
+  await check("RUN with an earlier start shows what was sampled since", async () => {
+    assert.deepEqual(await processes(page), [
+      ["burner", "64.0 %", "false"],
+      ["earlier", "20.0 %", "false"],
+      ["shop", "16.0 %", "false"],
+    ]);
+    assert.match(await visible(page, ".summary"), /^1,250 samples/);
+    assert.match(await address(page), /start=-3h/);
+  });
+  await check("an absolute range in RFC 3339 or seconds is taken too", async () => {
+    const now = Math.floor(Date.now() / 1000);
+    await runRange(page, String(now - 3 * 3600), new Date((now - 3600) * 1000).toISOString());
+    assert.match(await visible(page, ".summary"), /^250 samples/);
+  });
+  await runRange(page, "yesterday");
+  await check("a time that is none gets the server's reason, and what was shown stays", async () => {
+    assert.match(await visible(page, ".error"), /start.*'yesterday'/);
+    assert.equal(await page.call(() => document.querySelectorAll("[aria-invalid=true]").length), 1);
+    assert.match(await visible(page, ".summary"), /^250 samples/);
+  });
+  await runRange(page, "-5m");
+  await check("a good time after it takes the reason away", async () => {
+    assert.equal(await visible(page, ".error"), "");
+    assert.match(await visible(page, ".summary"), /^1,000 samples/);
+  });
+  await runRange(page, "-8h", "-7h");
+  await check("a range without samples says what to do, and that leads somewhere", async () => {
+    await page.until("the reason is there", () => document.querySelector(".empty h2"));
+    assert.match(await visible(page, ".empty"), /No samples here/);
+    await page.clickOn(".choice:last-child");
+    await settle(page);
+    assert.match(await visible(page, ".summary"), /^1,000 samples/);
+  });
+}
+
+await withPage(look, async (page) => {
+  for (const part of [looking, colours, moving, keyboard, searching, choosing, ranges]) {
+    await part(page);
+  }
+  await check("the page complained of nothing", async () => {
+    assert.deepEqual(page.complaints, []);
+  });
+});
+console.log(`1..${count}`);
+process.exitCode = failed > 0 ? 1 : 0;

@@ -1,0 +1,58 @@
+#!/bin/sh
+# page.sh: posts a profile to a real podflame-server and lets page.mjs look at its page in a real
+# browser. Prints TAP. PODFLAME_URL: use the server there, which holds the profile already.
+set -eu
+e2e=${top_srcdir:?}/tests/e2e
+build=${top_builddir:?}
+
+skip() {
+    echo "1..0 # SKIP $1"
+    exit 0
+}
+
+command -v "${CHROMIUM:-chromium}" >/dev/null 2>&1 || skip "chromium is not installed"
+command -v node >/dev/null 2>&1 || skip "node is not installed"
+
+dir=$(mktemp -d)
+server=
+cleanup() {
+    test -z "$server" || { kill "$server" && wait "$server"; } 2>/dev/null || true
+    rm -rf "$dir"
+}
+trap cleanup EXIT
+
+"$build/podflame-server" --listen 127.0.0.1:0 --data-dir "$dir/data" --ui-dir "$build/src/web/dist" \
+    2>"$dir/log" &
+server=$!
+for _ in $(seq 100); do
+    address=$(sed -n 's/.*listening address=\([^ ]*\).*/\1/p' "$dir/log")
+    test -z "$address" || break
+    kill -0 "$server" 2>/dev/null || break
+    sleep 0.1
+done
+if [ -z "$address" ]; then
+    sed 's/^/# /' "$dir/log"
+    echo "Bail out! podflame-server did not start"
+    exit 1
+fi
+
+post() { # make_batch's options; folded lines on stdin
+    "$build/tests/workloads/make_batch" "$@" >"$dir/batch"
+    curl -sS --fail-with-body -o "$dir/answer" -H 'Content-Type: application/vnd.podflame.batch' \
+        --data-binary "@$dir/batch" "http://$address/api/v1/batches" ||
+        { sed 's/^/# /' "$dir/answer"; echo "Bail out! the server refused a batch"; exit 1; }
+}
+
+now=$(date +%s)
+post --node node-1 --seq 1 --end $((now - 7200)) <<'END'
+earlier;main;idle 250
+END
+post --node node-1 --seq 2 --end $((now - 5)) <<'END'
+burner;main;hot_loop 500
+burner;main;read_file;vfs_read_[k] 200
+burner;main;tidy_up 100
+shop;serve;std::_Hashtable<std::string, std::pair<std::string const, Cart>, std::allocator<Item> >::find(std::string const&) 150
+shop;serve;/usr/lib/libshop.so+0x1a2b 50
+END
+
+node "$e2e/page.mjs" "http://$address/"
