@@ -89,7 +89,7 @@ fail_run() { # log file, message
 # ours.
 start_server() { # directory of programs, log directory
     progress "starting podflame-server"
-    setsid "$1/bin/podflame-server" --listen "127.0.0.1:$run_port" --data-dir "$run_data/server" \
+    setsid "$1/sbin/podflame-server" --listen "127.0.0.1:$run_port" --data-dir "$run_data/server" \
         >"$2/server.log" 2>&1 </dev/null &
     server_pid=$!
     local tries=100
