@@ -1,0 +1,36 @@
+/* api.h: the paths of openapi.json and what answers them. */
+#pragma once
+
+#include <stdint.h>
+
+struct api;
+struct err;
+struct ingest;
+struct reply;
+struct request;
+struct store;
+
+/* Where an answer is made: waiting for a disk must not hold those that do not. */
+enum api_lane { API_AT_ONCE, API_QUERY, API_INGEST };
+
+struct route {
+    const char *path;
+    unsigned methods;      /* of enum method */
+    const char *body_type; /* what a POST must declare */
+    enum api_lane lane;
+    void (*answer)(struct api *api, const struct request *request, struct reply *reply);
+};
+
+/* The store, the ingest and the text must outlive it. */
+int api_new(struct store *store, struct ingest *ingest, const char *data_dir, struct api **ret,
+            struct err *err);
+void api_free(struct api **api);
+
+/* NULL: not a path of the API. */
+const struct route *api_find_route(const char *path);
+
+/* `GET, HEAD`, for people and the Allow header. */
+const char *api_methods_text(unsigned methods);
+
+/* Counts an answer for /metrics. `route` is NULL for the page's files and what is not there. */
+void api_count_answer(struct api *api, const struct route *route, unsigned status);

@@ -1,0 +1,40 @@
+/* api_internal.h: what the files that answer the API's paths share. */
+#pragma once
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "server/query.h"
+
+struct ingest;
+struct reply;
+struct request;
+struct route;
+struct store;
+
+#define API_ROUTES 8
+
+struct api {
+    struct store *store;
+    struct ingest *ingest;
+    const char *data_dir;
+    atomic_uint_fast64_t answers[API_ROUTES + 1]
+                                [6]; /* by route (the last: none) and status / 100 */
+};
+
+int64_t api_now_ms(void);
+const struct route *api_route(size_t i);
+
+/* On failure the reply says why. */
+int api_read_query(const struct request *request, enum query_kind kind, struct query *ret,
+                   struct reply *reply);
+
+/* The body is written, and `r` is what became of that. */
+void api_reply_json(struct reply *reply, int r);
+
+void api_get_processes(struct api *api, const struct request *request, struct reply *reply);
+void api_get_nodes(struct api *api, const struct request *request, struct reply *reply);
+void api_get_status(struct api *api, const struct request *request, struct reply *reply);
+void api_get_ready(struct api *api, const struct request *request, struct reply *reply);
+void api_get_metrics(struct api *api, const struct request *request, struct reply *reply);

@@ -1,0 +1,194 @@
+/* main.c: podflame-server. Opens the store, serves HTTP, waits for signals. */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/fs.h"
+#include "base/log.h"
+#include "server/api.h"
+#include "server/config.h"
+#include "server/http.h"
+#include "server/ingest.h"
+#include "server/listen.h"
+#include "server/retention.h"
+#include "server/store.h"
+
+struct server {
+    struct config config;
+    struct store *store;
+    struct ingest *ingest;
+    struct retention *retention;
+    struct api *api;
+    struct http *http;
+};
+
+/* In the reverse of the order they were started in: each needs those before it. */
+static void stop(struct server *server)
+{
+    http_stop(&server->http);
+    api_free(&server->api);
+    retention_stop(&server->retention);
+    ingest_free(&server->ingest);
+    if (server->store)
+        server->store->ops->close(server->store);
+    server->store = NULL;
+    options_free(&config_options, &server->config, sizeof(server->config));
+}
+
+static int start_retention(struct server *server, struct err *err)
+{
+    const struct retention_config config = {
+        .retention_ns = server->config.retention_ns,
+        .max_bytes = server->config.max_bytes,
+    };
+    return retention_start(server->store, &config, &server->retention, err);
+}
+
+static int open_store(struct server *server, struct err *err)
+{
+    int r = fs_mkdir_p(server->config.data_dir, 0750, err);
+    if (r == 0)
+        r = store_sqlite_open(server->config.data_dir, &server->store, err);
+    if (r < 0)
+        return err_wrap(err, r, "--data-dir %s", server->config.data_dir);
+    r = ingest_new(server->store, &server->ingest, err);
+    return r < 0 ? r : start_retention(server, err);
+}
+
+static int serve(struct server *server, struct listener *listener, struct err *err)
+{
+    const struct config *config = &server->config;
+    int r = api_new(server->store, server->ingest, config->data_dir, &server->api, err);
+    if (r < 0) {
+        close(listener->fd);
+        return r;
+    }
+    const struct http_config http = {
+        .listen_fd = listener->fd,
+        .is_loopback = listener->is_loopback,
+        .allow_hosts = config->allow_hosts,
+        .ui_dir = config->ui_dir,
+        .max_body = config->max_body,
+        .api = server->api,
+    };
+    return http_start(&http, &server->http, err);
+}
+
+/* The port first: a server that cannot have it should not have opened, or even made, a store. */
+static int start(struct server *server, struct err *err)
+{
+    struct listener listener;
+    int r = listen_open(server->config.listen, &listener, err);
+    if (r < 0)
+        return r;
+    r = open_store(server, err);
+    if (r < 0) {
+        close(listener.fd);
+        return r;
+    }
+    if (!listener.is_loopback)
+        log_warn("anyone who reaches %s sees all profiles and may post batches; there is no "
+                 "authentication",
+                 listener.address);
+    r = serve(server, &listener, err);
+    if (r == 0)
+        log_info("listening address=%s data_dir=\"%s\"", listener.address, server->config.data_dir);
+    return r;
+}
+
+/* Applies what may change while the server runs; of the rest the old values stay. */
+static int reload(struct server *server, int argc, char **argv, struct err *err)
+{
+    struct config config = {0};
+    enum options_action action;
+    enum log_level level;
+    int rest;
+    int r = options_load(&config_options, argc, argv, &config, &action, &rest, err);
+    if (r == 0)
+        r = config_read_log_level(&config, &level, err);
+    if (r == 0) {
+        log_set_level(level);
+        server->config.retention_ns = config.retention_ns;
+        server->config.max_bytes = config.max_bytes;
+        retention_stop(&server->retention);
+        r = start_retention(server, err);
+    }
+    options_free(&config_options, &config, sizeof(config));
+    return r;
+}
+
+static void wait_for_end(struct server *server, const sigset_t *signals, int argc, char **argv)
+{
+    for (;;) {
+        int number = 0;
+        if (sigwait(signals, &number) != 0)
+            continue;
+        if (number != SIGHUP) {
+            log_info("stopping signal=%s", sigabbrev_np(number));
+            return;
+        }
+        struct err err = {0};
+        if (reload(server, argc, argv, &err) < 0)
+            log_err("settings not read again: %s", err.text);
+        else
+            log_info("settings read again");
+    }
+}
+
+/* Before the first thread, so that all have them blocked and sigwait() gets them. */
+static void block_signals(sigset_t *ret)
+{
+    sigemptyset(ret);
+    sigaddset(ret, SIGTERM);
+    sigaddset(ret, SIGINT);
+    sigaddset(ret, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, ret, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static int load(struct server *server, int argc, char **argv, enum options_action *ret_action,
+                struct err *err)
+{
+    enum log_level level;
+    int rest = argc;
+    int r = options_load(&config_options, argc, argv, &server->config, ret_action, &rest, err);
+    if (r < 0 || *ret_action == OPTIONS_DONE)
+        return r;
+    if (rest < argc)
+        return err_set(err, -EINVAL, "'%s' is not expected; see --help", argv[rest]);
+    r = config_read_log_level(&server->config, &level, err);
+    if (r == 0)
+        log_set_level(level);
+    return r;
+}
+
+int main(int argc, char **argv)
+{
+    _cleanup_(stop) struct server server = {0};
+    enum options_action action;
+    struct err err = {0};
+    sigset_t signals;
+    log_open("podflame-server", LOG_LEVEL_INFO);
+    if (load(&server, argc, argv, &action, &err) < 0) {
+        log_err("%s", err.text);
+        return 2;
+    }
+    if (action == OPTIONS_DONE)
+        return 0;
+    umask(0027); /* what processes run, and how, is not everyone's to read */
+    block_signals(&signals);
+    if (start(&server, &err) < 0) {
+        log_err("%s", err.text);
+        return 1;
+    }
+    wait_for_end(&server, &signals, argc, argv);
+    stop(&server);
+    log_info("stopped");
+    return 0;
+}

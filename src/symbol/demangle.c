@@ -1,0 +1,206 @@
+/* demangle.c: takes a linker's name, gives the readable one. See demangle.h.
+ *
+ * libiberty does the work, within bounds of ours: names come from files that a container may have
+ * written, and a name of 34 bytes makes c++filt run for years. Three ways lead there, each has its
+ * guard:
+ *   - output that grows as 2^n: the writing is left by longjmp when it passes DEMANGLE_OUT_MAX;
+ *   - a C++ name whose tree, with its shared parts spelled out, is huge, and is walked but not
+ *     printed: the tree is measured first;
+ *   - a Rust v0 name that counts lifetimes of a path that is not printed: looked for in the name.
+ */
+#include "symbol/demangle.h"
+
+#include <libiberty/demangle.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+
+#define OPTIONS (DMGL_PARAMS | DMGL_ANSI | DMGL_RET_DROP)
+
+/* Nodes of a C++ name's tree with shared parts counted each time they are used. An 8 KiB name has
+ * some thousands. */
+#define TREE_MAX 65536u
+
+struct output {
+    char *text;
+    size_t len;
+    jmp_buf full;
+};
+
+/* libiberty gives no way to stop it but this. It holds no memory while it prints a C++ name (its
+ * work areas are on the stack); see is_tame_rust() for Rust. */
+static void take_output(const char *text, size_t len, void *ctx)
+{
+    struct output *out = ctx;
+    if (len >= DEMANGLE_OUT_MAX - out->len)
+        longjmp(out->full, 1);
+    memcpy(out->text + out->len, text, len);
+    out->len += len;
+    out->text[out->len] = 0;
+}
+
+/* The tree's nodes lie in one block, so that a node's number is its place there. */
+struct tree {
+    const struct demangle_component *nodes;
+    size_t count;
+    uint32_t
+        *sizes; /* by node: 0 not measured, 1 being measured, else 1 + nodes below and itself */
+};
+
+/* The number of a child, or count for what is none: a pointer to somewhere else. */
+static size_t tree_child(const struct tree *tree, const struct demangle_component *child)
+{
+    uintptr_t at = (uintptr_t)child, base = (uintptr_t)tree->nodes;
+    size_t offset = at - base;
+    if (at < base || offset / sizeof(*child) >= tree->count || offset % sizeof(*child) != 0)
+        return tree->count;
+    return offset / sizeof(*child);
+}
+
+/* Where a node keeps its children; in the other half of its union lies anything. A type that is
+ * not listed (a later libiberty's) is taken for a pair: tree_child() keeps what is read in bounds.
+ */
+static void tree_children(const struct tree *tree, size_t node, size_t ret[2])
+{
+    const struct demangle_component *c = &tree->nodes[node];
+    ret[0] = ret[1] = tree->count;
+    switch ((int)c->type) {
+    case DEMANGLE_COMPONENT_NAME:
+    case DEMANGLE_COMPONENT_OPERATOR:
+    case DEMANGLE_COMPONENT_TEMPLATE_PARAM:
+    case DEMANGLE_COMPONENT_FUNCTION_PARAM:
+    case DEMANGLE_COMPONENT_SUB_STD:
+    case DEMANGLE_COMPONENT_BUILTIN_TYPE:
+    case DEMANGLE_COMPONENT_NUMBER:
+    case DEMANGLE_COMPONENT_CHARACTER:
+    case DEMANGLE_COMPONENT_UNNAMED_TYPE:
+        break;
+    case DEMANGLE_COMPONENT_CTOR:
+        ret[0] = tree_child(tree, c->u.s_ctor.name);
+        break;
+    case DEMANGLE_COMPONENT_DTOR:
+        ret[0] = tree_child(tree, c->u.s_dtor.name);
+        break;
+    case DEMANGLE_COMPONENT_EXTENDED_OPERATOR:
+        ret[0] = tree_child(tree, c->u.s_extended_operator.name);
+        break;
+    case DEMANGLE_COMPONENT_FIXED_TYPE:
+        ret[0] = tree_child(tree, c->u.s_fixed.length);
+        break;
+    case DEMANGLE_COMPONENT_LAMBDA:
+    case DEMANGLE_COMPONENT_DEFAULT_ARG:
+        ret[0] = tree_child(tree, c->u.s_unary_num.sub);
+        break;
+    default:
+        ret[0] = tree_child(tree, c->u.s_binary.left);
+        ret[1] = tree_child(tree, c->u.s_binary.right);
+    }
+}
+
+/* 1 + how many nodes a walk of the tree below `node` visits; more than TREE_MAX if too many, or if
+ * the node is below itself. Recursion is as deep as the tree, which has at most two nodes for a
+ * byte of the name. */
+static uint32_t tree_size(struct tree *tree, size_t node)
+{
+    if (node == tree->count)
+        return 1;
+    if (tree->sizes[node])
+        return tree->sizes[node] == 1 ? TREE_MAX + 1 : tree->sizes[node];
+    tree->sizes[node] = 1;
+    size_t children[2];
+    tree_children(tree, node, children);
+    uint32_t left = tree_size(tree, children[0]);
+    uint32_t right = left > TREE_MAX ? left : tree_size(tree, children[1]);
+    uint32_t size = left > TREE_MAX || right > TREE_MAX ? TREE_MAX + 1 : left + right;
+    tree->sizes[node] = size;
+    return size;
+}
+
+static bool is_tame_tree(const struct demangle_component *root, const void *block, size_t name_len)
+{
+    /* cplus_demangle_init_info() makes the block this large. */
+    struct tree tree = {.nodes = block, .count = 2 * name_len};
+    _cleanup_free_ uint32_t *sizes = calloc(tree.count, sizeof(*sizes));
+    tree.sizes = sizes;
+    return sizes && tree_size(&tree, tree_child(&tree, root)) <= TREE_MAX;
+}
+
+/* Pack expansions, and sizes of packs: what makes libiberty walk a tree without printing it. */
+static bool has_pack(const char *name)
+{
+    return strstr(name, "Dp") || strstr(name, "sp") || strstr(name, "sZ") || strstr(name, "sP");
+}
+
+static bool demangle_cxx(const char *name, size_t len, char *ret)
+{
+    void *block = NULL; /* not changed after setjmp() */
+    struct demangle_component *root = cplus_demangle_v3_components(name, OPTIONS, &block);
+    struct output out = {.text = ret};
+    volatile bool done = false;
+    if (setjmp(out.full) == 0) {
+        /* The way to the tree does not know all names ("sr", unresolved ones); the other way has
+         * no tree to measure. */
+        if (root)
+            done = is_tame_tree(root, block, len) &&
+                   cplus_demangle_print_callback(OPTIONS, root, take_output, &out);
+        else if (!has_pack(name))
+            done = cplus_demangle_v3_callback(name, OPTIONS, take_output, &out);
+    }
+    free(block);
+    return done && *ret;
+}
+
+static bool is_base62(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+/* Rust v0 (RFC 2603). "G" <base-62-number> is a count of lifetimes, which libiberty runs through
+ * even where it prints nothing: three digits are never meant. "u" before an identifier's length
+ * says punycode, for which it holds memory while it prints, so that leaving it would leak: a name
+ * with it may have too few back references ("B") to grow out of bounds. Both may be found inside
+ * an identifier, which costs that name its readable form. */
+static bool is_tame_rust(const char *name)
+{
+    size_t back_references = 0;
+    bool has_punycode = false;
+    for (const char *p = name; *p; p++) {
+        if (*p == 'G') {
+            size_t digits = 0;
+            while (is_base62(p[1 + digits]))
+                digits++;
+            if (digits > 2 && p[1 + digits] == '_')
+                return false;
+        }
+        has_punycode |= *p == 'u' && p[1] >= '0' && p[1] <= '9';
+        back_references += *p == 'B';
+    }
+    return !has_punycode || back_references <= 2;
+}
+
+static bool demangle_rust(const char *name, char *ret)
+{
+    struct output out = {.text = ret};
+    if (setjmp(out.full) != 0)
+        return false;
+    return rust_demangle_callback(name, OPTIONS, take_output, &out) && *ret;
+}
+
+bool demangle_name(const char *name, char ret[DEMANGLE_OUT_MAX])
+{
+    size_t len = strnlen(name, DEMANGLE_IN_MAX + 1);
+    bool done = false;
+    *ret = 0;
+    if (len > DEMANGLE_IN_MAX || name[0] != '_')
+        return false;
+    if (name[1] == 'R')
+        done = is_tame_rust(name) && demangle_rust(name, ret);
+    else if (name[1] == 'Z')
+        done = demangle_rust(name, ret) || (*ret = 0, demangle_cxx(name, len, ret));
+    if (!done)
+        *ret = 0;
+    return done;
+}

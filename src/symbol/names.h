@@ -1,0 +1,34 @@
+/* names.h: which symbol of an ELF file covers an address. For src/symbol only. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "symbol/elf_file.h"
+
+struct err;
+
+#define NAMES_TEXT_MAX 16384 /* with its NUL; a longer name names nothing */
+
+struct name_query {
+    uint64_t address;   /* in: as the ELF file counts */
+    uint64_t low, high; /* in: the mapped range it lies in; out: the part of it, around the address,
+                           that has the same answer */
+    bool found;         /* out; in: false */
+    uint8_t source;     /* which source of names.c it was found by */
+    uint8_t rank;
+    uint64_t start;   /* the symbol's first byte */
+    uint32_t strings; /* section of its name */
+    uint32_t name;    /* where in that section */
+};
+
+/* Asks each source of names, the best first, until all queries are answered. `queries` ascend by
+ * address without repeats. On failure (a malformed table) what was found is still right. */
+int names_find(const struct elf_file *file, struct name_query *queries, size_t count,
+               struct err *err);
+
+/* Reads a found name, without the symbol version behind an '@'. -ENOENT for one that is empty or
+ * too long. */
+int names_read(const struct elf_file *file, uint32_t strings, uint32_t name,
+               char ret[NAMES_TEXT_MAX]);
