@@ -11,7 +11,7 @@
 #include "base/parse.h"
 #include "server/api.h"
 #include "server/http_internal.h"
-#include "server/listen.h"
+#include "base/listen.h"
 #include "server/query.h"
 #include "server/static.h"
 

@@ -15,7 +15,7 @@
 #include "server/config.h"
 #include "server/http.h"
 #include "server/ingest.h"
-#include "server/listen.h"
+#include "base/listen.h"
 #include "server/retention.h"
 #include "server/store.h"
 

@@ -11,7 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
-#include "server/listen.h"
+#include "base/listen.h"
 
 static void a_free_port_is_taken_and_named(void **state)
 {

@@ -1,6 +1,6 @@
 /* listen.c: takes HOST:PORT, gives a listening socket; takes a Host header, tells whether it is
  * trusted. See listen.h. */
-#include "server/listen.h"
+#include "base/listen.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
