@@ -10,7 +10,7 @@
 #include "base/cleanup.h"
 #include "symbol/elf_file.h"
 
-#define NAMES_MAX (1u << 30)
+#define NAMES_MAX (64u << 20) /* bytes of one object's names */
 #define NO_NAME   UINT32_MAX
 
 struct segment {

@@ -149,10 +149,10 @@ static int take_symbol(struct search *s, const struct symbol *symbol)
 static void narrow_ranges(struct name_query *queries, size_t count)
 {
     for (size_t i = 1; i < count; i++)
-        if (queries[i].low < queries[i - 1].low && queries[i - 1].low <= queries[i].address)
+        if (queries[i].low < queries[i - 1].low)
             queries[i].low = queries[i - 1].low;
     for (size_t i = count; i-- > 1;)
-        if (queries[i - 1].high > queries[i].high && queries[i].high > queries[i - 1].address)
+        if (queries[i - 1].high > queries[i].high)
             queries[i - 1].high = queries[i].high;
 }
 

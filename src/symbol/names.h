@@ -9,7 +9,7 @@
 
 struct err;
 
-#define NAMES_TEXT_MAX 16384 /* with its NUL; a longer name names nothing */
+#define NAMES_TEXT_MAX 4096 /* with its NUL; a longer name names nothing */
 
 struct name_query {
     uint64_t address;   /* in: as the ELF file counts */
