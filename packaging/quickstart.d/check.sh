@@ -87,7 +87,7 @@ step_fuzz() {
 }
 
 step_kernels() {
-    make -C "$checks/plain" kernel-matrix KERNELS="5.10 6.12"
+    make -C "$checks/plain" kernel-matrix KERNELS="5.10:v1 6.12:v2"
     local rc=$?
     results_of_tap kernels
     return $rc

@@ -19,8 +19,7 @@ profile() { # who
         --window 5s --metrics-listen '' >/out/$who/log 2>&1" &
     podflamed=$!
     wait $burner
-    # su may stand between: the signal is for podflamed itself.
-    kill -TERM $(pidof podflamed) 2>/dev/null
+    kill -TERM $podflamed
     wait $podflamed
     echo $? >"/out/$who/code"
 }
