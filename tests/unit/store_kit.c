@@ -132,6 +132,12 @@ static int keep_row(void *ctx, const struct store_row *row)
     return 0;
 }
 
+static int by_stack(const void *left, const void *right)
+{
+    const struct line *a = left, *b = right;
+    return (a->stack > b->stack) - (a->stack < b->stack);
+}
+
 static int keep_stack(void *ctx, uint64_t stack, const struct store_frame *frames, size_t count)
 {
     struct folded *f = ctx;
@@ -145,43 +151,70 @@ static int keep_stack(void *ctx, uint64_t stack, const struct store_frame *frame
                              0);
     }
     assert_int_equal(buf_append(&text, "", 1), 0);
-    for (size_t i = 0; i < f->count; i++)
-        if (f->lines[i].stack == stack) {
-            assert_null(f->lines[i].frames); /* each stack is told once */
-            f->lines[i].frames = strdup((char *)text.data);
-        }
+    size_t at = 0; /* of the first line with this stack: they are sorted */
+    for (size_t end = f->count; at < end;) {
+        size_t half = at + (end - at) / 2;
+        if (f->lines[half].stack < stack)
+            at = half + 1;
+        else
+            end = half;
+    }
+    for (; at < f->count && f->lines[at].stack == stack; at++) {
+        assert_null(f->lines[at].frames); /* each stack is told once */
+        f->lines[at].frames = strdup((char *)text.data);
+    }
     buf_free(&text);
     return 0;
 }
 
-static int compare_text(const void *left, const void *right)
+void kit_lines_add(struct kit_lines *lines, const char *text, uint64_t samples)
 {
-    return strcmp(*(char *const *)left, *(char *const *)right);
+    lines->all = realloc(lines->all, (lines->count + 1) * sizeof(*lines->all));
+    assert_non_null(lines->all);
+    lines->all[lines->count].text = strdup(text);
+    assert_non_null(lines->all[lines->count].text);
+    lines->all[lines->count++].samples = samples;
+}
+
+static int compare_lines(const void *left, const void *right)
+{
+    const struct kit_line *a = left, *b = right;
+    return strcmp(a->text, b->text);
+}
+
+char *kit_lines_join(struct kit_lines *lines)
+{
+    struct buf all = {0};
+    if (lines->count)
+        qsort(lines->all, lines->count, sizeof(*lines->all), compare_lines);
+    for (size_t i = 0; i < lines->count; i++) {
+        struct kit_line *l = &lines->all[i];
+        if (i + 1 < lines->count && strcmp(l->text, l[1].text) == 0)
+            l[1].samples += l->samples;
+        else
+            assert_int_equal(buf_printf(&all, "%s %llu\n", l->text, (unsigned long long)l->samples),
+                             0);
+        free(l->text);
+    }
+    assert_int_equal(buf_append(&all, "", 1), 0);
+    free(lines->all);
+    return (char *)all.data;
 }
 
 /* Takes what it is made of with it. */
 static char *join_lines(struct folded *f)
 {
-    char **texts = calloc(f->count + 1, sizeof(*texts));
-    struct buf all = {0};
-    assert_non_null(texts);
+    struct kit_lines lines = {0};
     for (size_t i = 0; i < f->count; i++) {
         struct line *l = &f->lines[i];
-        assert_true(asprintf(&texts[i], "%s%s %llu\n", l->groups,
-                             l->frames ? l->frames : "(stack is gone)",
-                             (unsigned long long)l->samples) > 0);
+        _cleanup_free_ char *text = NULL;
+        assert_true(asprintf(&text, "%s%s", l->groups, l->frames ? l->frames : "(gone)") >= 0);
+        kit_lines_add(&lines, text, l->samples);
         free(l->groups);
         free(l->frames);
     }
-    qsort(texts, f->count, sizeof(*texts), compare_text);
-    for (size_t i = 0; i < f->count; i++) {
-        assert_int_equal(buf_puts(&all, texts[i]), 0);
-        free(texts[i]);
-    }
-    assert_int_equal(buf_append(&all, "", 1), 0);
-    free(texts);
     free(f->lines);
-    return (char *)all.data;
+    return kit_lines_join(&lines);
 }
 
 char *kit_folded(struct kit *kit, const struct store_query *query)
@@ -191,6 +224,8 @@ char *kit_folded(struct kit *kit, const struct store_query *query)
     const struct store_ops *ops = kit->store->ops;
     if (ops->query(kit->store, query, keep_row, &f, &err) < 0)
         fail_msg("query: %s", err.text);
+    if (f.count)
+        qsort(f.lines, f.count, sizeof(*f.lines), by_stack);
     uint64_t *stacks = calloc(f.count + 1, sizeof(*stacks));
     assert_non_null(stacks);
     for (size_t i = 0; i < f.count; i++)
@@ -203,7 +238,7 @@ char *kit_folded(struct kit *kit, const struct store_query *query)
 
 /* ---- random batches */
 
-static uint32_t dice(uint64_t *state, uint32_t sides)
+uint32_t kit_dice(uint64_t *state, uint32_t sides)
 {
     *state ^= *state << 13;
     *state ^= *state >> 7;
@@ -234,7 +269,7 @@ struct random_batch {
 /* Names are in another order in each batch, as they are with agents that restart. */
 static void fill_names(struct random_batch *r, uint64_t *state)
 {
-    uint32_t shift = dice(state, NAMES - 1);
+    uint32_t shift = kit_dice(state, NAMES - 1);
     r->strings[0] = "";
     for (uint32_t i = 1; i < NAMES; i++) {
         snprintf(r->names[i], sizeof(r->names[i]), "name-%u", (i + shift) % (NAMES - 1));
@@ -245,30 +280,31 @@ static void fill_names(struct random_batch *r, uint64_t *state)
 static void fill_stacks(struct random_batch *r, uint64_t *state)
 {
     for (uint32_t i = 0; i < 3; i++)
-        r->objects[i] = (struct batch_object){.path = i ? dice(state, NAMES) : 0,
+        r->objects[i] = (struct batch_object){.path = i ? kit_dice(state, NAMES) : 0,
                                               .kind = (uint8_t)i,
                                               .build_id_len = (uint8_t)(i * 10),
-                                              .build_id = {(uint8_t)dice(state, 3)}};
+                                              .build_id = {(uint8_t)kit_dice(state, 3)}};
     for (uint32_t i = 0; i < FRAMES; i++)
-        r->frames[i] = (struct batch_frame){.kind = (uint8_t)(1 + dice(state, 5)),
-                                            .object = dice(state, 3),
-                                            .address = dice(state, 8) * 0x2000000000000001u,
-                                            .name = dice(state, NAMES),
-                                            .file = dice(state, 3),
-                                            .line = dice(state, 2) * UINT32_MAX};
+        r->frames[i] = (struct batch_frame){.kind = (uint8_t)(1 + kit_dice(state, 5)),
+                                            .object = kit_dice(state, 3),
+                                            .address = kit_dice(state, 8) * 0x2000000000000001u,
+                                            .name = kit_dice(state, NAMES),
+                                            .file = kit_dice(state, 3),
+                                            .line = kit_dice(state, 2) * UINT32_MAX};
     for (uint32_t i = 1; i < STACKS; i++)
-        r->stacks[i] = (struct batch_stack){dice(state, i), dice(state, FRAMES)};
+        r->stacks[i] = (struct batch_stack){kit_dice(state, i), kit_dice(state, FRAMES)};
 }
 
 static void fill_processes(struct random_batch *r, uint64_t *state)
 {
     for (uint32_t i = 0; i < PROCESSES; i++) {
         r->processes[i] = (struct batch_process){
-            .pid = dice(state, 2) ? dice(state, 20) : UINT32_MAX - dice(state, 3),
-            .name = dice(state, 6),
-            .cgroup = dice(state, 3)};
+            .pid = kit_dice(state, 2) ? kit_dice(state, 20) : UINT32_MAX - kit_dice(state, 3),
+            .name = kit_dice(state, 6),
+            .cgroup = kit_dice(state, 3)};
         for (uint32_t j = 0; j < 2; j++)
-            r->labels[i * 2 + j] = (struct batch_label){i, 10 + dice(state, 4), dice(state, 5)};
+            r->labels[i * 2 + j] =
+                (struct batch_label){i, 10 + 4 * j + kit_dice(state, 4), kit_dice(state, 5)};
     }
 }
 
@@ -280,7 +316,7 @@ struct batch *kit_random_batch(uint64_t seed, uint64_t seq, int64_t start_ns)
     fill_names(r, &state);
     fill_stacks(r, &state);
     fill_processes(r, &state);
-    uint32_t slots = 1 + dice(&state, 12);
+    uint32_t slots = 1 + kit_dice(&state, 12);
     r->batch = (struct batch){.node = r->node,
                               .boot_id = "boot",
                               .kernel = "6.1",
@@ -289,8 +325,8 @@ struct batch *kit_random_batch(uint64_t seed, uint64_t seq, int64_t start_ns)
                               .cpus = 4,
                               .seq = seq,
                               .start_ns = start_ns,
-                              .slot_ns = dice(&state, 2) ? 10000000000 : 777777777,
-                              .period_ns = dice(&state, 3) ? 10000000 : 1000000000 / 99,
+                              .slot_ns = kit_dice(&state, 2) ? 10000000000 : 777777777,
+                              .period_ns = kit_dice(&state, 3) ? 10000000 : 1000000000 / 99,
                               .strings = r->strings,
                               .string_count = NAMES,
                               .objects = r->objects,
@@ -304,20 +340,21 @@ struct batch *kit_random_batch(uint64_t seed, uint64_t seq, int64_t start_ns)
                               .labels = r->labels,
                               .label_count = PROCESSES * 2,
                               .samples = r->samples,
-                              .sample_count = dice(&state, SAMPLES + 1),
+                              .sample_count = kit_dice(&state, SAMPLES + 1),
                               .counters = r->counters,
                               .counter_count = 2};
     r->batch.end_ns = start_ns + slots * r->batch.slot_ns;
-    snprintf(r->node, sizeof(r->node), "node-%u", dice(&state, 3));
+    snprintf(r->node, sizeof(r->node), "node-%u", kit_dice(&state, 3));
     for (uint32_t i = 0; i < r->batch.sample_count; i++)
-        r->samples[i] = (struct batch_sample){.slot = dice(&state, slots),
-                                              .process = dice(&state, PROCESSES),
-                                              .thread = dice(&state, 8),
-                                              .cpu = dice(&state, 2) * dice(&state, UINT32_MAX),
-                                              .stack = dice(&state, STACKS),
-                                              .count = 1 + dice(&state, 3) * dice(&state, 1000000)};
+        r->samples[i] =
+            (struct batch_sample){.slot = kit_dice(&state, slots),
+                                  .process = kit_dice(&state, PROCESSES),
+                                  .thread = kit_dice(&state, 8),
+                                  .cpu = kit_dice(&state, 2) * kit_dice(&state, UINT32_MAX),
+                                  .stack = kit_dice(&state, STACKS),
+                                  .count = 1 + kit_dice(&state, 3) * kit_dice(&state, 1000000)};
     r->counters[0] = (struct batch_counter){"samples", kit_batch_samples(&r->batch)};
-    r->counters[1] = (struct batch_counter){"lost", dice(&state, 10)};
+    r->counters[1] = (struct batch_counter){"lost", kit_dice(&state, 10)};
     return &r->batch;
 }
 

@@ -43,6 +43,20 @@ uint64_t kit_samples(struct kit *kit);
  * the samples. Frames without a name are object+0xaddress. The caller frees. */
 char *kit_folded(struct kit *kit, const struct store_query *query);
 
+/* The same from lines made otherwise; frees them. */
+struct kit_lines {
+    struct kit_line {
+        char *text;
+        uint64_t samples;
+    } * all;
+    size_t count;
+};
+void kit_lines_add(struct kit_lines *lines, const char *text, uint64_t samples);
+char *kit_lines_join(struct kit_lines *lines);
+
+/* xorshift64: a number below `sides`. The state is not 0. */
+uint32_t kit_dice(uint64_t *state, uint32_t sides);
+
 /* A random batch: some processes, threads, labels, stacks and slots, with start_ns and seq given.
  */
 struct batch *kit_random_batch(uint64_t seed, uint64_t seq, int64_t start_ns);
