@@ -7,11 +7,11 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/listen.h"
 #include "base/log.h"
 #include "base/parse.h"
 #include "server/api.h"
 #include "server/http_internal.h"
-#include "base/listen.h"
 #include "server/query.h"
 #include "server/static.h"
 
@@ -55,6 +55,21 @@ static enum method method_of(const char *text)
            : strcmp(text, "HEAD") == 0 ? METHOD_HEAD
            : strcmp(text, "POST") == 0 ? METHOD_POST
                                        : METHOD_OTHER;
+}
+
+static const char *text_of(enum method method)
+{
+    switch (method) {
+    case METHOD_GET:
+        return "GET";
+    case METHOD_HEAD:
+        return "HEAD";
+    case METHOD_POST:
+        return "POST";
+    case METHOD_OTHER:
+        break;
+    }
+    return "other";
 }
 
 static const char *header(struct exchange *exchange, const char *name)
@@ -272,9 +287,9 @@ void exchange_end(void *cls, struct MHD_Connection *connection, void **ctx,
     struct exchange *exchange = TAKE_PTR(*ctx);
     if (!exchange)
         return;
-    log_debug("answered path=\"%s\" method=%d status=%u body_bytes=%" PRIu64 " ms=%lld%s",
-              exchange->uri, (int)exchange->request.method, exchange->status, exchange->body_bytes,
-              (clock_ns(CLOCK_MONOTONIC) - exchange->start_ns) / NS_PER_MS,
+    log_debug("answered path=\"%s\" method=%s status=%u body_bytes=%" PRIu64 " ms=%lld%s",
+              exchange->uri, text_of(exchange->request.method), exchange->status,
+              exchange->body_bytes, (clock_ns(CLOCK_MONOTONIC) - exchange->start_ns) / NS_PER_MS,
               code == MHD_REQUEST_TERMINATED_COMPLETED_OK ? ""
                                                           : " (the client did not get it all)");
     api_count_answer(http->config.api, exchange->route, exchange->status);

@@ -45,7 +45,7 @@ static void free_reader(void *ctx)
     free(reader);
 }
 
-static struct MHD_Response *from_stream(struct reply *reply)
+static struct MHD_Response *from_stream(struct reply *reply, enum method method)
 {
     struct reader *reader = calloc(1, sizeof(*reader));
     if (!reader)
@@ -53,16 +53,22 @@ static struct MHD_Response *from_stream(struct reply *reply)
     reader->stream = TAKE_PTR(reply->stream);
     struct MHD_Response *response = MHD_create_response_from_callback(
         MHD_SIZE_UNKNOWN, BLOCK_BYTES, read_stream, reader, free_reader);
-    if (!response)
+    if (!response) {
         free_reader(reader);
+        return NULL;
+    }
+    /* libmicrohttpd 0.9.75 ends a chunked answer with the empty chunk even to HEAD, where it is
+     * taken for the beginning of the next answer. */
+    if (method == METHOD_HEAD)
+        MHD_set_response_options(response, MHD_RF_HTTP_VERSION_1_0_ONLY, MHD_RO_END);
     return response;
 }
 
-static struct MHD_Response *make_response(struct reply *reply)
+static struct MHD_Response *make_response(struct reply *reply, enum method method)
 {
     struct MHD_Response *response;
     if (reply->stream)
-        return from_stream(reply);
+        return from_stream(reply, method);
     if (reply->fd >= 0) {
         response = MHD_create_response_from_fd64(reply->fd_bytes, reply->fd);
         if (response)
@@ -106,7 +112,7 @@ static void add_headers(struct MHD_Response *response, const struct exchange *ex
 
 enum MHD_Result http_send(struct exchange *exchange)
 {
-    struct MHD_Response *response = make_response(&exchange->reply);
+    struct MHD_Response *response = make_response(&exchange->reply, exchange->request.method);
     exchange->status = exchange->reply.status;
     if (!response) {
         log_err("answer not sent path=\"%s\": out of memory", exchange->request.path);

@@ -1,5 +1,5 @@
-/* processes.c: takes a query, gives the processes of its range with their share of the CPU time
- * that the nodes had to give. */
+/* processes.c: takes a query, gives the processes of its range, and the CPU time that the nodes had
+ * to give in it. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,15 +95,6 @@ static int compare(const void *a, const void *b, void *ctx)
     return order ? order : strcmp(texts->texts[x->node], texts->texts[y->node]);
 }
 
-/* A range's ends cut samples that stand for time outside it: a busy node may seem to have used a
- * little more than it had. */
-static double share_of(const struct list *list, const struct process *process)
-{
-    double share =
-        list->capacity_ms ? (double)process->cpu_ns / 1e6 / (double)list->capacity_ms : 0;
-    return share > 1 ? 1 : share;
-}
-
 static int put_process(const struct list *list, size_t i, struct buf *out)
 {
     const struct process *process = &list->rows[i];
@@ -115,7 +106,8 @@ static int put_process(const struct list *list, size_t i, struct buf *out)
     if (r == 0)
         r = json_key_u64(out, ",", "cpu_ms", process->cpu_ns / 1000000);
     if (r == 0)
-        r = buf_printf(out, ",\"share\":%.6f}", share_of(list, process));
+        r = buf_printf(out, ",\"share\":%.6f}",
+                       list->samples ? (double)process->samples / (double)list->samples : 0);
     return r;
 }
 

@@ -94,11 +94,18 @@ function sortByLevel(depth: Uint16Array, levelCount: number) {
   return { levels, nodeAt };
 }
 
+/** A kind that a newer server knows is shown as a marker. */
+function kindsOf(column: ArrayLike<number>): Uint8Array {
+  const kind = new Uint8Array(column);
+  for (let i = 0; i < kind.length; i++) if (kind[i] >= kindCount) kind[i] = Kind.marker;
+  return kind;
+}
+
 export function buildTree(columns: Columns): FlameTree {
   checkColumns(columns);
   const count = columns.depth.length;
-  const depth = Uint16Array.from(columns.depth);
-  const total = Float64Array.from(columns.total);
+  const depth = new Uint16Array(columns.depth);
+  const total = new Float64Array(columns.total);
   const levelCount = maxDepth(depth) + 1;
   const x = placeNodes(depth, total, levelCount);
   const { levels, nodeAt } = sortByLevel(depth, levelCount);
@@ -116,11 +123,10 @@ export function buildTree(columns: Columns): FlameTree {
     names: columns.names,
     objects: columns.objects,
     depth,
-    name: Uint32Array.from(columns.name),
-    object: Uint32Array.from(columns.object),
-    // A kind that a newer server knows is shown as a marker.
-    kind: Uint8Array.from(columns.kind, (kind) => (kind < kindCount ? kind : Kind.marker)),
-    self: Float64Array.from(columns.self),
+    name: new Uint32Array(columns.name),
+    object: new Uint32Array(columns.object),
+    kind: kindsOf(columns.kind),
+    self: new Float64Array(columns.self),
     total,
     x,
     levels,

@@ -98,12 +98,18 @@ export class FlameWidget {
     this.moveTo(node === 0 ? wholeView(total[0]) : { left, right, scroll: this.view.scroll });
   }
 
+  /** Shows this range of samples, at once. */
+  show(left: number, right: number): void {
+    if (!this.tree) return;
+    const [l, r] = clampRange(left, right, this.tree.total[0]);
+    this.setView({ left: l, right: r, scroll: this.view.scroll });
+  }
+
   reset(): void {
     this.zoomTo(0);
   }
 
-  /** Draws at once, for those who measure. */
-  drawNow(): void {
+  private drawNow(): void {
     cancelAnimationFrame(this.frame);
     this.frame = 0;
     this.paint();

@@ -1,0 +1,221 @@
+/* agent.c: takes settings, gives a running agent: sampler → namer → spool → shipper, with the file
+ * opener and /metrics beside. See agent.h. */
+#include "agent/agent.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/builder.h"
+#include "agent/cgroups.h"
+#include "agent/collector.h"
+#include "agent/counters.h"
+#include "agent/namer.h"
+#include "agent/object.h"
+#include "agent/opener.h"
+#include "agent/options.h"
+#include "agent/recording.h"
+#include "agent/sampler.h"
+#include "agent/ship.h"
+#include "agent/spool.h"
+#include "agent/status.h"
+#include "agent/window.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+
+#define FIRST_WINDOW_NS (5 * NS_PER_SEC)
+
+struct agent {
+    struct counters counters;
+    struct objects *objects;
+    struct spool *spool;
+    struct ship *ship;
+    struct opener *opener;
+    struct namer *namer;
+    struct sampler *sampler;
+    struct replay *replay;
+    struct recording_info recording;
+    struct status *status;
+    struct collector_config collector;
+    int64_t shutdown_ns;
+    bool is_replay;
+};
+
+/* ---- what the collector gives */
+
+static void take_window(void *ctx, struct window *window)
+{
+    struct agent *a = ctx;
+    namer_put(a->namer, window, a->is_replay);
+}
+
+static void take_open(void *ctx, struct object *object, const struct object_place *place)
+{
+    opener_ask(((struct agent *)ctx)->opener, object, place);
+}
+
+/* ---- starting */
+
+static void describe_collector(const struct agent_options *o, struct collector_config *ret)
+{
+    *ret = (struct collector_config){
+        .window_ns = o->window_ns,
+        .first_window_ns = FIRST_WINDOW_NS,
+        /* Distinct samples differ by process, thread, CPU and slot too: some more than stacks. */
+        .limits = {.max_stacks = (uint32_t)o->max_stacks,
+                   .max_samples =
+                       (uint32_t)(o->max_stacks < WIRE_MAX_SAMPLES / 2 ? o->max_stacks * 2
+                                                                       : WIRE_MAX_SAMPLES)},
+        .proc_fd = -1,
+    };
+}
+
+static int start_shipping(struct agent *a, const struct agent_options *o, struct err *err)
+{
+    struct ship_config config = {
+        .server = o->server,
+        .ca_file = o->server_ca,
+        .user_agent = "podflamed/" PACKAGE_VERSION,
+    };
+    return o->server && o->server[0] ? ship_start(&config, a->spool, &a->ship, err) : 0;
+}
+
+static int start_spool(struct agent *a, const struct agent_options *o, struct err *err)
+{
+    char dir[4096];
+    int n = snprintf(dir, sizeof(dir), "%s/spool", o->state_dir);
+    if (n < 0 || (size_t)n >= sizeof(dir))
+        return err_set(err, -ENAMETOOLONG, "state-dir is longer than a path may be");
+    return spool_open(dir, o->spool_bytes, &a->spool, err);
+}
+
+static int start_sampler(struct agent *a, const struct agent_options *o, struct err *err)
+{
+    struct sampler_config config = {
+        .cpu = {.event = {.period_ns = (uint64_t)NS_PER_SEC / o->frequency,
+                          .stack_bytes = (uint32_t)o->stack_bytes,
+                          .watermark = (uint32_t)(o->ring_bytes / 2)},
+                .ring_bytes = o->ring_bytes},
+        .collector = a->collector,
+        .realtime = o->realtime,
+        .record = o->record,
+    };
+    struct collector_sinks sinks = {.window = take_window, .open = take_open, .ctx = a};
+    return sampler_start(&config, &sinks, a->objects, &a->counters, &a->sampler, err);
+}
+
+static int start_all(struct agent *a, const struct agent_options *o, struct err *err)
+{
+    int r = objects_new(&a->objects, err);
+    if (r == 0)
+        r = start_spool(a, o, err);
+    if (r == 0)
+        r = start_shipping(a, o, err);
+    if (r == 0)
+        r = opener_start(a->objects, &a->counters, &a->opener, err);
+    if (r == 0 && o->replay)
+        r = replay_open(o->replay, &a->replay, &a->recording, err);
+    if (r < 0)
+        return r;
+    struct builder_config config = {
+        .node = o->node,
+        .period_ns =
+            o->replay ? (int64_t)a->recording.period_ns : NS_PER_SEC / (int64_t)o->frequency,
+        .symbol_bytes = o->symbol_bytes,
+    };
+    r = namer_start(&config, a->objects, a->opener, &a->counters, a->spool, a->ship, &a->namer,
+                    err);
+    if (r == 0 && !o->replay)
+        r = start_sampler(a, o, err);
+    if (r == 0 && o->metrics_listen && o->metrics_listen[0]) {
+        struct status_sources sources = {&a->counters, a->spool, a->ship, a->namer, a->sampler};
+        r = status_start(o->metrics_listen, &sources, &a->status, err);
+    }
+    return r;
+}
+
+int agent_start(const struct agent_options *options, struct agent **ret, struct err *err)
+{
+    struct agent *a = calloc(1, sizeof(*a));
+    if (!a)
+        return err_errno(err, -ENOMEM, "the agent");
+    a->shutdown_ns = options->shutdown_ns;
+    a->is_replay = options->replay;
+    describe_collector(options, &a->collector);
+    int r = start_all(a, options, err);
+    if (r < 0) {
+        a->shutdown_ns = 0;
+        agent_stop(&a);
+        return r;
+    }
+    *ret = a;
+    return 0;
+}
+
+void agent_reload(struct agent *agent, const struct agent_options *options)
+{
+    log_set_level(agent_log_level(options));
+    struct err err = {0};
+    struct ship *old = agent->ship;
+    agent->ship = NULL;
+    int r = start_shipping(agent, options, &err);
+    if (r < 0) {
+        agent->ship = old;
+        log_err("the old server is kept error=\"%s\"", err.text);
+        return;
+    }
+    namer_set_ship(agent->namer, agent->ship);
+    if (agent->status)
+        status_set_ship(agent->status, agent->ship);
+    ship_stop(&old, 0);
+}
+
+/* In the data's order, so that each part's last words find the next one still there. */
+void agent_stop(struct agent **agent)
+{
+    struct agent *a = *agent;
+    if (!a)
+        return;
+    status_stop(&a->status);
+    sampler_stop(&a->sampler);
+    namer_stop(&a->namer);
+    opener_stop(&a->opener);
+    ship_stop(&a->ship, a->shutdown_ns);
+    spool_free(&a->spool);
+    replay_free(&a->replay);
+    objects_free(&a->objects);
+    free(a);
+    *agent = NULL;
+}
+
+static int run_replay(struct agent *a, struct collector *collector, struct err *err)
+{
+    uint64_t until = a->recording.start;
+    int r;
+    while ((r = replay_turn(a->replay, collector, &until, err)) == 1)
+        collector_tick(collector, until, a->recording.to_real_ns);
+    collector_flush(collector, until);
+    return r;
+}
+
+int agent_replay(struct agent *agent, struct err *err)
+{
+    struct collector_sinks sinks = {.window = take_window, .open = take_open, .ctx = agent};
+    struct cgroups *cgroups = NULL;
+    struct collector *collector = NULL;
+    struct collector_config config = agent->collector;
+    config.chain_max = agent->recording.chain_max;
+    config.regs_mask = agent->recording.format.regs_user;
+    int r = cgroups_new(&cgroups, err);
+    if (r == 0)
+        r = collector_new(&config, &sinks, agent->objects, cgroups, &agent->counters,
+                          agent->recording.start, agent->recording.to_real_ns, &collector, err);
+    if (r == 0)
+        r = run_replay(agent, collector, err);
+    collector_free(&collector);
+    cgroups_free(&cgroups);
+    return r;
+}

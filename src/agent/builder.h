@@ -1,0 +1,33 @@
+/* builder.h: a window, with addresses named, becomes a batch. One thread; all that may block on
+ * files happens here. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct batch;
+struct builder;
+struct counters;
+struct err;
+struct objects;
+struct window;
+
+struct builder_config {
+    const char *node; /* its name */
+    int64_t period_ns;
+    size_t symbol_bytes; /* cap on remembered names */
+};
+
+/* Copies the config. Reads the machine's boot id, kernel and architecture. */
+int builder_new(const struct builder_config *config, struct objects *objects,
+                struct counters *counters, struct builder **ret, struct err *err);
+void builder_free(struct builder **builder);
+
+/* The batch's memory is the builder's, valid until the next build. Its seq and counters are the
+ * caller's to fill. Frames that a symbol names are at the symbol's start: two addresses in one
+ * function are one frame. */
+int builder_build(struct builder *builder, const struct window *window, struct batch *ret,
+                  struct err *err);
+
+/* Bytes of memory held from window to window. */
+size_t builder_bytes(const struct builder *builder);

@@ -1,0 +1,381 @@
+/* collector.c: takes records, gives windows. See collector.h. */
+#include "agent/collector.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/cgroups.h"
+#include "agent/counters.h"
+#include "agent/object.h"
+#include "agent/process.h"
+#include "agent/procfs.h"
+#include "agent/record.h"
+#include "agent/ring.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "unwind/unwind.h"
+
+/* Records of a process's last moments come at most a drain later. */
+#define LINGER_NS         (2 * (uint64_t)NS_PER_SEC)
+#define MAPS_RESCAN_NS    (NS_PER_SEC / 10) /* between two readings of maps, of all processes */
+#define SLOT_NS           (10 * NS_PER_SEC)
+#define UNALIGNED_SLOT_NS NS_PER_SEC
+#define CLOCK_JUMP_NS     NS_PER_SEC
+#define TIME_MAX          ((uint64_t)INT64_MAX / 4)
+
+struct collector {
+    struct collector_config config;
+    struct collector_sinks sinks;
+    struct objects *objects;
+    struct cgroups *cgroups;
+    struct counters *counters;
+    struct processes *processes;
+    struct object *kernel;
+    struct window *window;
+    uint32_t windows;
+    int64_t to_real_ns;
+    uint64_t maps_rescanned;
+    uint32_t maps_rescanned_serial;
+    uint64_t expired;
+    bool stale;
+    struct unwind_stack stack; /* of the sample at hand; too large for a thread's stack */
+};
+
+/* ---- windows */
+
+static int64_t floor_to(int64_t v, int64_t step)
+{
+    return v - v % step;
+}
+
+static int open_window(struct collector *c, int64_t start_ns, struct err *err)
+{
+    struct window *w;
+    int r = window_new(c->objects, &c->config.limits, &w, err);
+    if (r < 0)
+        return r;
+    w->number = ++c->windows;
+    w->to_real_ns = c->to_real_ns;
+    w->start_ns = start_ns;
+    w->end_ns = floor_to(start_ns, c->config.window_ns) + c->config.window_ns;
+    if (w->number == 1 && w->end_ns - start_ns > c->config.first_window_ns)
+        w->end_ns = start_ns + c->config.first_window_ns;
+    /* The store's slots are aligned to the clock; a window that is not gets slots so short that
+     * none lies in two of the store's for long. */
+    w->slot_ns = start_ns % SLOT_NS ? UNALIGNED_SLOT_NS : SLOT_NS;
+    c->window = w;
+    return 0;
+}
+
+static void close_window(struct collector *c, int64_t end_ns)
+{
+    struct window *w = c->window;
+    c->window = NULL;
+    if (!w)
+        return;
+    w->end_ns = end_ns;
+    counter_add(c->counters, windows, 1);
+    counter_add(c->counters, samples_other, w->other_count);
+    c->sinks.window(c->sinks.ctx, w);
+}
+
+/* At `now_ns` of the wall clock. */
+static void turn_window(struct collector *c, int64_t now_ns)
+{
+    int64_t end = c->window ? c->window->end_ns : now_ns;
+    if (c->window && now_ns < end)
+        return;
+    close_window(c, end);
+    /* The machine slept: no empty windows in between. */
+    int64_t start = now_ns - end > c->config.window_ns ? now_ns : end;
+    struct err err = {0};
+    if (open_window(c, start, &err) < 0) {
+        log_err("samples are dropped error=\"%s\"", err.text);
+        counter_add(c->counters, windows_dropped, 1);
+    }
+}
+
+/* ---- samples */
+
+static int scan_record(void *ctx, const struct record *record)
+{
+    struct collector *c = ctx;
+    return processes_apply(c->processes, record);
+}
+
+/* Memory may have become executable by mprotect(2), which tells nobody. Each process's maps are
+ * read once in a while at most. */
+static const struct mapping *find_late_mapping(struct collector *c, struct process *p,
+                                               uint64_t address, uint64_t now)
+{
+    if (c->config.proc_fd < 0 || now - c->maps_rescanned < (uint64_t)MAPS_RESCAN_NS ||
+        (c->maps_rescanned_serial == p->serial &&
+         now - c->maps_rescanned < 10 * (uint64_t)NS_PER_SEC))
+        return NULL;
+    c->maps_rescanned = now;
+    c->maps_rescanned_serial = p->serial;
+    counter_add(c->counters, maps_rescans, 1);
+    if (procfs_scan_maps(c->config.proc_fd, (pid_t)p->pid, scan_record, c, NULL) < 0)
+        return NULL; /* gone meanwhile */
+    return process_find_mapping(p, address);
+}
+
+static int add_user_frame(struct collector *c, struct process *p, const struct unwind_frame *f,
+                          uint64_t now, uint32_t *node)
+{
+    uint64_t pc = f->pc - (f->caller ? 1 : 0);
+    const struct mapping *m = process_find_mapping(p, pc);
+    if (!m)
+        m = find_late_mapping(c, p, pc, now);
+    if (!m) {
+        counter_add(c->counters, frames_unmapped, 1);
+        return window_add_marker(c->window, *node, MARKER_UNMAPPED, node);
+    }
+    struct object *o = m->object;
+    if (object_wants_open(c->objects, o, c->window->number, (pid_t)p->pid)) {
+        struct object_place place = {
+            .pid = (pid_t)p->pid, .ppid = (pid_t)p->ppid, .start = m->start, .end = m->end};
+        c->sinks.open(c->sinks.ctx, o, &place);
+    }
+    if (o->kind == OBJECT_ANON)
+        return window_add_frame(c->window, *node, o, pc, FRAME_JIT, node);
+    return window_add_frame(c->window, *node, o, pc - m->start + m->file_offset, FRAME_USER, node);
+}
+
+static int add_stack(struct collector *c, struct process *p, uint64_t now, uint32_t *ret_node)
+{
+    const struct unwind_stack *s = &c->stack;
+    uint32_t node = 0;
+    int r = 0;
+    if (s->count == 0)
+        r = window_add_marker(c->window, 0, MARKER_UNKNOWN, &node);
+    else if (s->end == UNWIND_TRUNCATED)
+        r = window_add_marker(c->window, 0, MARKER_TRUNCATED, &node);
+    for (size_t i = s->count; i-- > 0 && r >= 0;) {
+        const struct unwind_frame *f = &s->frames[i];
+        if (f->kernel)
+            r = window_add_frame(c->window, node, c->kernel, f->pc - (f->caller ? 1 : 0),
+                                 FRAME_KERNEL, &node);
+        else
+            r = add_user_frame(c, p, f, now, &node);
+    }
+    *ret_node = node;
+    return r;
+}
+
+static int read_process(struct collector *c, uint32_t pid)
+{
+    return c->config.proc_fd < 0
+               ? -ENOENT
+               : procfs_scan_process(c->config.proc_fd, (pid_t)pid, scan_record, c, NULL);
+}
+
+/* A dying task has no pid any more (perf_event_pid() says -1); its samples stand under a process of
+ * that number without a name. */
+static struct process *process_of(struct collector *c, const struct record *record)
+{
+    struct process *p = processes_find(c->processes, record->pid);
+    if (!p && record->pid != UINT32_MAX && read_process(c, record->pid) == 0)
+        p = processes_find(c->processes, record->pid);
+    if (!p) {
+        p = processes_get(c->processes, record->pid, record->time);
+        counter_add(c->counters, samples_no_process, 1);
+    }
+    return p;
+}
+
+static uint64_t cgroup_of(struct collector *c, struct process *p, const struct record_sample *s)
+{
+    if (s->has_cgroup)
+        p->cgroup = s->cgroup;
+    else if (!p->cgroup && c->config.cgroups_from_proc && c->config.proc_fd >= 0)
+        p->cgroup = cgroups_of_process(c->cgroups, c->config.proc_fd, (pid_t)p->pid);
+    return p->cgroup;
+}
+
+static int add_sample(struct collector *c, const struct record *record)
+{
+    const struct record_sample *s = &record->sample;
+    struct process *p = process_of(c, record);
+    if (!p)
+        return -ENOMEM;
+    struct unwind_input input = {
+        .ip = s->ip,
+        .chain = s->chain,
+        .chain_count = s->chain_count,
+        .chain_max = c->config.chain_max,
+        .regs_mask = c->config.regs_mask,
+        .regs = s->regs,
+        .regs_abi = s->regs_abi,
+        .stack = s->stack,
+        .stack_len = s->stack_len,
+    };
+    unwind_sample(&input, &c->stack);
+    if (c->stack.count == 0)
+        counter_add(c->counters, samples_no_stack, 1);
+    if (c->stack.end == UNWIND_TRUNCATED)
+        counter_add(c->counters, samples_truncated, 1);
+    int r = window_make_room(c->window, (uint32_t)c->stack.count + 2);
+    if (r < 0)
+        return r;
+    struct window_key key = {
+        .process = p,
+        .cgroup = cgroup_of(c, p, s),
+        .thread = processes_thread_name(c->processes, record->tid),
+        .cpu = record->cpu,
+        .time_ns = (int64_t)record->time + c->window->to_real_ns,
+    };
+    key.cgroup_path = cgroups_path(c->cgroups, key.cgroup, (int64_t)record->time);
+    uint32_t node;
+    r = add_stack(c, p, record->time, &node);
+    return r < 0 ? r : window_add_sample(c->window, &key, node);
+}
+
+static void take_sample(struct collector *c, const struct record *record)
+{
+    if (record->pid == 0 && record->tid == 0) {
+        counter_add(c->counters, samples_idle, 1);
+        return;
+    }
+    turn_window(c, (int64_t)record->time + c->to_real_ns);
+    counter_add(c->counters, samples, 1);
+    if (!record->sample.user_mode)
+        counter_add(c->counters, samples_kernel, 1);
+    if (!c->window || add_sample(c, record) < 0)
+        counter_add(c->counters, samples_dropped, 1);
+}
+
+/* ---- records */
+
+int collector_take_record(void *collector, const struct record *record)
+{
+    struct collector *c = collector;
+    counter_add(c->counters, records, 1);
+    switch (record->kind) {
+    case RECORD_SAMPLE:
+        take_sample(c, record);
+        return 0;
+    case RECORD_LOST:
+        counter_add(c->counters, lost_records, record->lost);
+        c->stale = true;
+        return 0;
+    case RECORD_LOST_SAMPLES:
+        counter_add(c->counters, lost_samples, record->lost);
+        return 0;
+    case RECORD_THROTTLE:
+        counter_add(c->counters, throttles, 1);
+        return 0;
+    case RECORD_CGROUP:
+        return cgroups_add(c->cgroups, record->cgroup.id, record->cgroup.path);
+    default:
+        return processes_apply(c->processes, record);
+    }
+}
+
+int collector_take(void *collector, struct ring *ring, const void *bytes, size_t len)
+{
+    struct collector *c = collector;
+    struct record record;
+    /* Times of a real clock leave room to add and subtract; a garbled recording's may not. */
+    if (record_parse(&ring->format, bytes, len, &record, NULL) < 0 || record.time > TIME_MAX) {
+        counter_add(c->counters, records_garbled, 1);
+        return 0;
+    }
+    return collector_take_record(c, &record);
+}
+
+/* The wall clock was set: what was counted so far keeps the old one. */
+static void change_clock(struct collector *c, uint64_t now, int64_t to_real_ns)
+{
+    log_info("wall clock changed by_ms=%lld", (long long)(to_real_ns - c->to_real_ns) / NS_PER_MS);
+    collector_flush(c, now);
+    c->to_real_ns = to_real_ns;
+    struct err err = {0};
+    if (open_window(c, (int64_t)now + to_real_ns, &err) < 0)
+        log_err("samples are dropped error=\"%s\"", err.text);
+}
+
+void collector_tick(struct collector *collector, uint64_t now, int64_t to_real_ns)
+{
+    struct collector *c = collector;
+    if (llabs(to_real_ns - c->to_real_ns) > CLOCK_JUMP_NS)
+        change_clock(c, now, to_real_ns);
+    turn_window(c, (int64_t)now + c->to_real_ns);
+    /* A clock that is being slewed: the next window takes it over. */
+    c->to_real_ns = to_real_ns;
+    if (now - c->expired > LINGER_NS / 2) {
+        processes_expire(c->processes, now);
+        c->expired = now;
+    }
+}
+
+void collector_flush(struct collector *collector, uint64_t now)
+{
+    struct collector *c = collector;
+    if (!c->window)
+        return;
+    int64_t end = (int64_t)now + c->to_real_ns;
+    if (end <= c->window->start_ns)
+        end = c->window->start_ns + 1;
+    close_window(c, end < c->window->end_ns ? end : c->window->end_ns);
+}
+
+bool collector_take_stale(struct collector *collector)
+{
+    bool stale = collector->stale;
+    collector->stale = false;
+    if (stale)
+        counter_add(collector->counters, rescans, 1);
+    return stale;
+}
+
+bool collector_knows_thread(const struct collector *collector, uint32_t tid)
+{
+    return processes_thread_name(collector->processes, tid)[0] != 0;
+}
+
+size_t collector_processes(const struct collector *collector)
+{
+    return processes_count(collector->processes);
+}
+
+int collector_new(const struct collector_config *config, const struct collector_sinks *sinks,
+                  struct objects *objects, struct cgroups *cgroups, struct counters *counters,
+                  uint64_t now, int64_t to_real_ns, struct collector **ret, struct err *err)
+{
+    struct collector *c = calloc(1, sizeof(*c));
+    if (!c)
+        return err_errno(err, -ENOMEM, "the collector");
+    c->config = *config;
+    c->sinks = *sinks;
+    c->objects = objects;
+    c->cgroups = cgroups;
+    c->counters = counters;
+    c->to_real_ns = to_real_ns;
+    int r = processes_new(objects, LINGER_NS, &c->processes, err);
+    if (r == 0 && (r = objects_get_kernel(objects, &c->kernel)) < 0)
+        err_errno(err, r, "the collector");
+    if (r == 0)
+        r = open_window(c, (int64_t)now + to_real_ns, err);
+    if (r < 0) {
+        collector_free(&c);
+        return r;
+    }
+    *ret = c;
+    return 0;
+}
+
+void collector_free(struct collector **collector)
+{
+    struct collector *c = *collector;
+    if (!c)
+        return;
+    window_free(&c->window);
+    if (c->kernel)
+        object_unref(c->objects, &c->kernel);
+    processes_free(&c->processes);
+    free(c);
+    *collector = NULL;
+}

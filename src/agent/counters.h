@@ -1,0 +1,68 @@
+/* counters.h: what the agent counts of itself, declared once: /metrics and the batches' counters
+ * are made from this list. */
+#pragma once
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* name, help */
+#define AGENT_COUNTERS(X)                                                                         \
+    X(samples, "Samples taken in.")                                                               \
+    X(samples_kernel, "Samples whose CPU was in the kernel.")                                     \
+    X(samples_dropped, "Samples that had no place left in a window, or no memory.")               \
+    X(samples_other, "Samples whose rare stack went to [other] at the cap.")                      \
+    X(samples_truncated, "Samples whose stack was cut at the callchain's limit.")                 \
+    X(samples_no_stack, "Samples without any frame.")                                             \
+    X(samples_no_process, "Samples of a process that no record told of, not in /proc either.")    \
+    X(samples_idle, "Samples of the idle task, dropped.")                                         \
+    X(lost_records, "Records that the kernel had no room for in a ring.")                         \
+    X(lost_samples, "Samples that the kernel says it lost (LOST_SAMPLES).")                       \
+    X(throttles, "Times the kernel paused an event for taking too much time.")                    \
+    X(records, "Records taken in, samples among them.")                                           \
+    X(records_garbled, "Records or ring contents that made no sense.")                            \
+    X(rescans, "Times /proc was read again after records were lost.")                             \
+    X(maps_rescans, "Times a process's maps were read again for an address outside all.")         \
+    X(frames_unmapped, "User frames outside all known mappings.")                                 \
+    X(files_opened, "Executable files opened to be named from.")                                  \
+    X(files_not_opened, "Executable files that could not be found again as they were mapped.")    \
+    X(opens_dropped, "Files not looked for because too many waited for it.")                      \
+    X(unsymbolized_no_file, "Samples whose innermost frame has no name: its file was not found.") \
+    X(unsymbolized_no_elf, "Samples whose innermost frame has no name: its file is no ELF file.") \
+    X(unsymbolized_no_symbol, "Samples whose innermost frame has no name: no symbol covers it.")  \
+    X(unsymbolized_jit, "Samples whose innermost frame has no name: memory without a file.")      \
+    X(unsymbolized_kernel, "Samples whose innermost frame has no name: not in kallsyms.")         \
+    X(unsymbolized_unmapped, "Samples whose innermost frame has no name: in no known mapping.")   \
+    X(windows, "Windows closed.")                                                                 \
+    X(windows_dropped, "Windows lost because naming did not keep up, or memory ran out.")         \
+    X(batches_failed, "Batches that could not be encoded or spooled.")
+
+struct counters {
+#define X(name, help) _Atomic uint64_t name;
+    AGENT_COUNTERS(X)
+#undef X
+};
+
+#define counter_add(counters, name, n) \
+    atomic_fetch_add_explicit(&(counters)->name, (uint64_t)(n), memory_order_relaxed)
+
+enum {
+#define X(name, help) COUNTER_##name,
+    AGENT_COUNTERS(X)
+#undef X
+        COUNTER_COUNT
+};
+
+struct counters_snapshot {
+    uint64_t v[COUNTER_COUNT];
+};
+
+static inline struct counters_snapshot counters_read(struct counters *counters)
+{
+    struct counters_snapshot s;
+#define X(name, help) \
+    s.v[COUNTER_##name] = atomic_load_explicit(&counters->name, memory_order_relaxed);
+    AGENT_COUNTERS(X)
+#undef X
+    return s;
+}

@@ -1,0 +1,164 @@
+/* naming.c: takes an object's offsets, gives names. See naming.h. */
+#include "agent/naming.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/object.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "symbol/kallsyms.h"
+#include "symbol/symbol.h"
+
+/* A module loaded since brings symbols; reading kallsyms costs some 100 ms. */
+#define KALLSYMS_RELOAD_NS (60 * NS_PER_SEC)
+
+struct naming {
+    struct objects *objects;
+    struct symbolizer *symbolizer;
+    struct kallsyms *kallsyms; /* NULL: hidden */
+    int64_t kallsyms_loaded_ns;
+};
+
+static void load_kallsyms(struct naming *n)
+{
+    n->kallsyms_loaded_ns = clock_ns(CLOCK_MONOTONIC);
+    _cleanup_close_ int fd = open("/proc/kallsyms", O_RDONLY | O_CLOEXEC);
+    struct err err = {0};
+    struct kallsyms *fresh = NULL;
+    int r = fd < 0 ? err_errno(&err, -errno, "opening /proc/kallsyms")
+                   : kallsyms_load(fd, &fresh, &err);
+    if (r < 0) {
+        if (!n->kallsyms)
+            log_warn("kernel frames have no names error=\"%s\"", err.text);
+        return;
+    }
+    kallsyms_free(&n->kallsyms);
+    n->kallsyms = fresh;
+}
+
+int naming_new(size_t max_bytes, struct objects *objects, struct naming **ret, struct err *err)
+{
+    struct naming *n = calloc(1, sizeof(*n));
+    if (!n)
+        return err_errno(err, -ENOMEM, "names");
+    n->objects = objects;
+    int r = symbolizer_new(max_bytes, &n->symbolizer, err);
+    if (r < 0) {
+        naming_free(&n);
+        return r;
+    }
+    load_kallsyms(n);
+    *ret = n;
+    return 0;
+}
+
+void naming_free(struct naming **names)
+{
+    if (!*names)
+        return;
+    symbolizer_free(&(*names)->symbolizer);
+    kallsyms_free(&(*names)->kallsyms);
+    free(*names);
+    *names = NULL;
+}
+
+static bool any_unknown(const struct naming *n, const uint64_t *addresses, size_t count)
+{
+    struct kallsyms_symbol s;
+    uint64_t offset;
+    for (size_t i = 0; i < count; i++) {
+        if (kallsyms_find(n->kallsyms, addresses[i], &s, &offset) < 0)
+            return true;
+    }
+    return false;
+}
+
+static void find_kernel(struct naming *n, const uint64_t *addresses, size_t count, struct name *ret)
+{
+    int64_t age = clock_ns(CLOCK_MONOTONIC) - n->kallsyms_loaded_ns;
+    if (age > KALLSYMS_RELOAD_NS && (!n->kallsyms || any_unknown(n, addresses, count)))
+        load_kallsyms(n);
+    for (size_t i = 0; i < count; i++) {
+        ret[i] = (struct name){.module = "kernel"};
+        /* Without kallsyms nothing turns an address into an offset, and a bare one would tell where
+         * the kernel lies. */
+        struct kallsyms_symbol s;
+        if (!n->kallsyms)
+            continue;
+        if (kallsyms_find(n->kallsyms, addresses[i], &s, &ret[i].address) == 0)
+            ret[i] = (struct name){.address = s.start, .name = s.name, .module = s.module};
+    }
+}
+
+struct open_ctx {
+    struct objects *objects;
+    struct object *object;
+    bool found;
+};
+
+static int open_object(void *ctx, struct err *err)
+{
+    struct open_ctx *c = ctx;
+    int fd = object_dup_fd(c->objects, c->object);
+    if (fd < 0)
+        return err_errno(err, fd, "%s was not found", c->object->path);
+    c->found = true;
+    return fd;
+}
+
+static enum naming_source find_in_file(struct naming *n, struct object *object,
+                                       const uint64_t *offsets, size_t count, struct name *ret)
+{
+    _cleanup_free_ struct symbol_addr *addrs = calloc(count, sizeof(*addrs));
+    for (size_t i = 0; i < count; i++)
+        ret[i] = (struct name){.address = offsets[i]};
+    if (!addrs)
+        return NAMING_NO_FILE;
+    for (size_t i = 0; i < count; i++)
+        addrs[i].file_offset = offsets[i];
+    struct open_ctx ctx = {n->objects, object, false};
+    struct err err = {0};
+    int r = symbolizer_resolve(n->symbolizer, &object->key, open_object, &ctx, addrs, count, &err);
+    if (r < 0)
+        log_debug("no symbols object=\"%s\" error=\"%s\"", object->path, err.text);
+    bool all_translated = true;
+    for (size_t i = 0; i < count; i++)
+        all_translated = all_translated && addrs[i].translated;
+    /* One object's addresses are of one kind: all of the file, or all of the ELF image. */
+    if (!all_translated)
+        return r == -ENOENT && !ctx.found ? NAMING_NO_FILE : NAMING_NO_ELF;
+    for (size_t i = 0; i < count; i++) {
+        ret[i].address = addrs[i].name ? addrs[i].start : addrs[i].address;
+        ret[i].name = addrs[i].name;
+    }
+    return NAMING_FILE;
+}
+
+enum naming_source naming_find(struct naming *names, struct object *object, const uint64_t *offsets,
+                               size_t count, struct name *ret)
+{
+    switch (object->kind) {
+    case OBJECT_KERNEL:
+        find_kernel(names, offsets, count, ret);
+        return NAMING_FILE;
+    case OBJECT_ELF:
+    case OBJECT_VDSO:
+        return find_in_file(names, object, offsets, count, ret);
+    default:
+        for (size_t i = 0; i < count; i++)
+            ret[i] = (struct name){.address = offsets[i]};
+        return NAMING_FILE;
+    }
+}
+
+size_t naming_bytes(const struct naming *names)
+{
+    return symbolizer_bytes(names->symbolizer) +
+           (names->kallsyms ? kallsyms_bytes(names->kallsyms) : 0);
+}

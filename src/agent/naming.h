@@ -1,0 +1,34 @@
+/* naming.h: offsets of an object to names, whatever kind of object it is: the kernel's from
+ * kallsyms, files' from their symbol tables. One thread. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct err;
+struct naming;
+struct object;
+struct objects;
+
+struct name {
+    uint64_t address;   /* of the symbol if there is a name; else as format.h has it */
+    const char *name;   /* NULL: none. Valid until the next naming_find */
+    const char *module; /* of a kernel symbol: "kernel" or the module's name */
+};
+
+enum naming_source {
+    NAMING_FILE,    /* the file was read; what has no name is covered by no symbol */
+    NAMING_NO_FILE, /* it was not found; addresses are offsets in the file */
+    NAMING_NO_ELF,  /* it is no ELF file, or a damaged one; likewise */
+};
+
+/* Remembers up to `max_bytes` of files' symbols. */
+int naming_new(size_t max_bytes, struct objects *objects, struct naming **ret, struct err *err);
+void naming_free(struct naming **names);
+
+/* Fills `ret` for each offset. What failed leaves names out. */
+enum naming_source naming_find(struct naming *names, struct object *object, const uint64_t *offsets,
+                               size_t count, struct name *ret);
+
+size_t naming_bytes(const struct naming *names);

@@ -1,0 +1,346 @@
+/* object.c: takes mappings, gives objects; takes a place to look, gives the object's file. See
+ * object.h. */
+#include "agent/object.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+#include <uthash.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "agent/record.h"
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "symbol/elf.h"
+
+#define DELETED " (deleted)"
+
+/* In a window, an object that one process's files do not show may be found with the next. */
+#define OPEN_ATTEMPTS 4
+
+struct entry {
+    struct object object; /* first: a struct object * is a struct entry * */
+    unsigned refs;
+    uint32_t major, minor;
+    uint64_t inode;
+    int fd;
+    uint32_t wanted_window;
+    unsigned attempts;
+    pid_t last_pid;
+    UT_hash_handle hh;
+};
+
+struct objects {
+    pthread_mutex_t lock;
+    struct entry *by_key;
+};
+
+int objects_new(struct objects **ret, struct err *err)
+{
+    struct objects *o = calloc(1, sizeof(*o));
+    if (!o)
+        return err_errno(err, -ENOMEM, "the table of objects");
+    pthread_mutex_init(&o->lock, NULL);
+    *ret = o;
+    return 0;
+}
+
+static void free_entry(struct entry *e)
+{
+    if (e->fd >= 0)
+        close(e->fd);
+    free((char *)e->object.path);
+    free(e);
+}
+
+void objects_free(struct objects **objects)
+{
+    if (!*objects)
+        return;
+    struct entry *e, *next;
+    HASH_ITER (hh, (*objects)->by_key, e, next) {
+        HASH_DEL((*objects)->by_key, e);
+        free_entry(e);
+    }
+    pthread_mutex_destroy(&(*objects)->lock);
+    free(*objects);
+    *objects = NULL;
+}
+
+static enum object_kind kind_of(const char *path)
+{
+    if (strcmp(path, "[vdso]") == 0)
+        return OBJECT_VDSO;
+    /* perf calls anonymous memory //anon; [heap], [stack], [vsyscall] are the kernel's names. */
+    if (path[0] != '/' || strncmp(path, "//", 2) == 0)
+        return OBJECT_ANON;
+    if (strncmp(path, "/dev/zero", 9) == 0 || strncmp(path, "/SYSV", 5) == 0 ||
+        strncmp(path, "/anon_hugepage", 14) == 0)
+        return OBJECT_ANON;
+    return OBJECT_ELF;
+}
+
+static void append_key(struct symbol_key *key, const void *bytes, size_t len)
+{
+    memcpy(key->bytes + key->len, bytes, len);
+    key->len = (uint8_t)(key->len + len);
+}
+
+static void make_key(const struct record_mmap *m, enum object_kind kind, struct symbol_key *ret)
+{
+    *ret = (struct symbol_key){0};
+    if (m->build_id_len) {
+        append_key(ret, "b", 1);
+        append_key(ret, m->build_id, m->build_id_len);
+    } else if (kind == OBJECT_ELF && m->inode) {
+        append_key(ret, "i", 1);
+        append_key(ret, &m->major, sizeof(m->major));
+        append_key(ret, &m->minor, sizeof(m->minor));
+        append_key(ret, &m->inode, sizeof(m->inode));
+        append_key(ret, &m->generation, sizeof(m->generation));
+    } else {
+        XXH128_hash_t hash = XXH3_128bits(m->path, strlen(m->path));
+        append_key(ret, "p", 1);
+        append_key(ret, &hash, sizeof(hash));
+    }
+}
+
+static struct entry *new_entry(const struct record_mmap *m, enum object_kind kind,
+                               const struct symbol_key *key)
+{
+    struct entry *e = calloc(1, sizeof(*e));
+    if (!e)
+        return NULL;
+    size_t len = strlen(m->path);
+    const size_t tail = sizeof(DELETED) - 1;
+    if (len > tail && memcmp(m->path + len - tail, DELETED, tail) == 0) {
+        e->object.flags |= OBJECT_DELETED;
+        len -= tail;
+    }
+    bool anon = kind == OBJECT_ANON && strcmp(m->path, "//anon") == 0;
+    e->object.path = anon ? strdup("[anon]") : strndup(m->path, len);
+    if (!e->object.path) {
+        free(e);
+        return NULL;
+    }
+    e->object.kind = (uint8_t)kind;
+    e->object.key = *key;
+    e->object.build_id_len = m->build_id_len;
+    memcpy(e->object.build_id, m->build_id, m->build_id_len);
+    e->major = m->major;
+    e->minor = m->minor;
+    e->inode = m->inode;
+    e->fd = -1;
+    return e;
+}
+
+static int get(struct objects *objects, const struct record_mmap *m, enum object_kind kind,
+               struct object **ret)
+{
+    struct symbol_key key;
+    make_key(m, kind, &key);
+    struct entry *e;
+    pthread_mutex_lock(&objects->lock);
+    HASH_FIND(hh, objects->by_key, &key, sizeof(key), e);
+    if (!e && (e = new_entry(m, kind, &key)))
+        HASH_ADD(hh, objects->by_key, object.key, sizeof(key), e);
+    if (e)
+        e->refs++;
+    pthread_mutex_unlock(&objects->lock);
+    if (!e)
+        return -ENOMEM;
+    *ret = &e->object;
+    return 0;
+}
+
+int objects_get(struct objects *objects, const struct record_mmap *mmap, struct object **ret)
+{
+    return get(objects, mmap, kind_of(mmap->path), ret);
+}
+
+int objects_get_kernel(struct objects *objects, struct object **ret)
+{
+    struct record_mmap m = {.path = "[kernel]"};
+    return get(objects, &m, OBJECT_KERNEL, ret);
+}
+
+struct object *object_ref(struct object *object)
+{
+    __atomic_add_fetch(&((struct entry *)object)->refs, 1, __ATOMIC_RELAXED);
+    return object;
+}
+
+void object_unref(struct objects *objects, struct object **object)
+{
+    struct entry *e = (struct entry *)*object;
+    *object = NULL;
+    if (!e)
+        return;
+    /* The last one goes under the lock, so that objects_get cannot find it half gone. */
+    unsigned refs = __atomic_load_n(&e->refs, __ATOMIC_RELAXED);
+    while (refs > 1) {
+        if (__atomic_compare_exchange_n(&e->refs, &refs, refs - 1, false, __ATOMIC_RELEASE,
+                                        __ATOMIC_RELAXED))
+            return;
+    }
+    pthread_mutex_lock(&objects->lock);
+    bool last = __atomic_sub_fetch(&e->refs, 1, __ATOMIC_ACQ_REL) == 0;
+    if (last)
+        HASH_DEL(objects->by_key, e);
+    pthread_mutex_unlock(&objects->lock);
+    if (last)
+        free_entry(e);
+}
+
+bool object_wants_open(struct objects *objects, struct object *object, uint32_t window, pid_t pid)
+{
+    struct entry *e = (struct entry *)object;
+    if (object->kind != OBJECT_ELF && object->kind != OBJECT_VDSO)
+        return false;
+    pthread_mutex_lock(&objects->lock);
+    bool first = e->wanted_window != window;
+    if (first) {
+        e->wanted_window = window;
+        e->attempts = 0;
+    }
+    bool wants = e->fd < 0 && e->attempts < OPEN_ATTEMPTS && (first || pid != e->last_pid);
+    if (wants) {
+        e->attempts++;
+        e->last_pid = pid;
+    }
+    pthread_mutex_unlock(&objects->lock);
+    return wants;
+}
+
+/* The path is the process's own: an absolute symbolic link in it counts from the process's root,
+ * not ours. openat2 is of kernel 5.6; before, no link is followed at the end, and what was opened
+ * is compared with what was mapped in any case. */
+static int open_below(const char *root, const char *path)
+{
+    _cleanup_close_ int dir = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (dir < 0)
+        return -errno;
+    struct open_how how = {.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
+                           .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
+    int fd = (int)syscall(SYS_openat2, dir, path, &how, sizeof(how));
+    if (fd < 0 && (errno == ENOSYS || errno == EPERM))
+        fd = openat(dir, path + strspn(path, "/"), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
+    return fd < 0 ? -errno : fd;
+}
+
+/* The build-id where one is known; else the inode. The device is compared only in our own mount
+ * namespace: an overlay's files report the overlay's device, their mappings the one below. */
+static bool is_same_file(const struct entry *e, int fd, bool own_root)
+{
+    struct stat st;
+    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+        return false;
+    if (e->object.build_id_len) {
+        uint8_t id[WIRE_MAX_BUILD_ID];
+        size_t len = 0;
+        return elf_read_build_id(fd, id, &len, NULL) == 0 && len == e->object.build_id_len &&
+               memcmp(id, e->object.build_id, len) == 0;
+    }
+    if (st.st_ino != e->inode)
+        return false;
+    return !own_root || (major(st.st_dev) == e->major && minor(st.st_dev) == e->minor);
+}
+
+static int open_mapped(const struct object_place *place)
+{
+    char path[80];
+    snprintf(path, sizeof(path), "/proc/%d/map_files/%llx-%llx", place->pid,
+             (unsigned long long)place->start, (unsigned long long)place->end);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    return fd < 0 ? -errno : fd;
+}
+
+static int find_file(const struct entry *e, const struct object_place *place, struct err *err)
+{
+    /* No file can be in the way here, but the process may have mapped another since. */
+    int mapped = open_mapped(place);
+    if (mapped >= 0 && is_same_file(e, mapped, false))
+        return mapped;
+    if (mapped >= 0)
+        close(mapped);
+    const pid_t pids[] = {place->pid, place->ppid, 0};
+    int first = 0;
+    for (size_t i = 0; i < ARRAY_LEN(pids); i++) {
+        char root[40] = "/";
+        if (pids[i])
+            snprintf(root, sizeof(root), "/proc/%d/root", pids[i]);
+        int fd = open_below(root, e->object.path);
+        if (fd >= 0 && is_same_file(e, fd, pids[i] == 0))
+            return fd;
+        if (fd >= 0)
+            close(fd);
+        if (!first)
+            first = fd >= 0 ? -ESTALE : fd;
+    }
+    const char *advice = first == -EACCES ? "; needs CAP_SYS_PTRACE" : "";
+    return err_errno(err, first, "opening %s as pid %d mapped it (map_files: %s%s)", e->object.path,
+                     place->pid, mapped < 0 ? strerrordesc_np(-mapped) : "another file", advice);
+}
+
+int object_open(struct objects *objects, struct object *object, const struct object_place *place,
+                struct err *err)
+{
+    struct entry *e = (struct entry *)object;
+    pthread_mutex_lock(&objects->lock);
+    bool open_already = e->fd >= 0;
+    pthread_mutex_unlock(&objects->lock);
+    if (open_already)
+        return 0;
+    int fd = object->kind == OBJECT_VDSO ? elf_open_vdso(err) : find_file(e, place, err);
+    if (fd < 0)
+        return fd;
+    uint8_t id[WIRE_MAX_BUILD_ID];
+    size_t len = 0;
+    bool has_id = !object->build_id_len && elf_read_build_id(fd, id, &len, NULL) == 0;
+    pthread_mutex_lock(&objects->lock);
+    if (has_id) {
+        /* Read by the naming thread only after it has seen the file open, under this lock. */
+        memcpy(object->build_id, id, len);
+        object->build_id_len = (uint8_t)len;
+    }
+    if (e->fd < 0)
+        e->fd = TAKE_FD(fd);
+    pthread_mutex_unlock(&objects->lock);
+    if (fd >= 0)
+        close(fd);
+    return 0;
+}
+
+int object_dup_fd(struct objects *objects, struct object *object)
+{
+    struct entry *e = (struct entry *)object;
+    pthread_mutex_lock(&objects->lock);
+    int fd = e->fd < 0 ? -ENOENT : fcntl(e->fd, F_DUPFD_CLOEXEC, 0);
+    if (fd == -1)
+        fd = -errno;
+    pthread_mutex_unlock(&objects->lock);
+    return fd;
+}
+
+void object_close(struct objects *objects, struct object *object, uint32_t window)
+{
+    struct entry *e = (struct entry *)object;
+    pthread_mutex_lock(&objects->lock);
+    int fd = -1;
+    if (e->wanted_window <= window) {
+        fd = e->fd;
+        e->fd = -1;
+    }
+    pthread_mutex_unlock(&objects->lock);
+    if (fd >= 0)
+        close(fd);
+}

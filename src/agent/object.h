@@ -1,0 +1,61 @@
+/* object.h: what addresses lie in: ELF files, the vdso, JIT memory. One struct object however many
+ * processes map it, known by build-id, or by device, inode and generation, or by name where there
+ * is no file. Reference counted, from any thread. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "symbol/symbol.h"
+#include "wire/format.h"
+
+struct err;
+struct objects;
+struct record_mmap;
+
+struct object {
+    struct symbol_key key;
+    const char *path; /* as the process mapped it, without " (deleted)" */
+    uint8_t kind;     /* enum object_kind */
+    uint8_t flags;    /* OBJECT_DELETED */
+    uint8_t build_id_len;
+    uint8_t build_id[WIRE_MAX_BUILD_ID];
+};
+
+int objects_new(struct objects **ret, struct err *err);
+
+/* All references must have been given back. */
+void objects_free(struct objects **objects);
+
+/* The object of a mapping, with a reference of the caller's. -ENOMEM. */
+int objects_get(struct objects *objects, const struct record_mmap *mmap, struct object **ret);
+
+/* The running kernel. */
+int objects_get_kernel(struct objects *objects, struct object **ret);
+
+struct object *object_ref(struct object *object);
+void object_unref(struct objects *objects, struct object **object);
+
+/* Where a file may be found: the mapping's addresses in a process, and its parent, whose files are
+ * the same if the process is gone. */
+struct object_place {
+    pid_t pid, ppid;
+    uint64_t start, end;
+};
+
+/* True, once a window and object, when somebody should call object_open: the sampling thread asks,
+ * another thread opens, since a file system may hang. `window` only grows. */
+bool object_wants_open(struct objects *objects, struct object *object, uint32_t window, pid_t pid);
+
+/* Finds the file and makes sure that it is the one that was mapped. 0 also if it is open already;
+ * the error says which ways were tried. */
+int object_open(struct objects *objects, struct object *object, const struct object_place *place,
+                struct err *err);
+
+/* A descriptor of the caller's own, or -ENOENT if the file was never found. */
+int object_dup_fd(struct objects *objects, struct object *object);
+
+/* Closes the file unless a window later than `window` wants it: an open file would keep its file
+ * system from being unmounted. */
+void object_close(struct objects *objects, struct object *object, uint32_t window);

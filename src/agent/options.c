@@ -1,0 +1,128 @@
+/* options.c: takes nothing, gives the table that podflamed's flags, environment, file, --help and
+ * man page are made from. See base/options.h. */
+#include "agent/options.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/err.h"
+
+#define AT(member) offsetof(struct agent_options, member)
+
+static const struct option_def defs[] = {
+    {"server", OPTION_STRING, AT(server), "URL", "http://127.0.0.1:7357", 0, 0, "Shipping",
+     "Where podflame-server listens; http or https. Empty: batches stay in the spool."},
+    {"server-ca", OPTION_STRING, AT(server_ca), "FILE", NULL, 0, 0, "Shipping",
+     "Certificate authorities (PEM) for https; by default the system's."},
+    {"state-dir", OPTION_STRING, AT(state_dir), "DIR", "/var/lib/podflame", 0, 0, "Shipping",
+     "Where batches wait until the server has them, in DIR/spool. One podflamed uses it."},
+    {"spool-max", OPTION_BYTES, AT(spool_bytes), "SIZE", "256MiB", 1 << 20, UINT64_C(1) << 40,
+     "Shipping", "Disk space the spool may take; past it the oldest batches are dropped, counted."},
+    {"shutdown-timeout", OPTION_DURATION, AT(shutdown_ns), "TIME", "5s", 0, 300 * NS_PER_SEC,
+     "Shipping", "How long to go on shipping after SIGTERM; the rest waits in the spool."},
+
+    {"frequency", OPTION_UINT, AT(frequency), "HZ", "100", 1, 1000, "Sampling",
+     "Samples a second of each busy CPU."},
+    {"window", OPTION_DURATION, AT(window_ns), "TIME", "30s", NS_PER_SEC, 300 * NS_PER_SEC,
+     "Sampling", "Length of a batch, aligned to the wall clock. The first one ends within 5s."},
+    {"stack-bytes", OPTION_BYTES, AT(stack_bytes), "SIZE", "16KiB", 0, 65528, "Sampling",
+     "How much of a user stack each sample holds, a multiple of 8; 0: none."},
+    {"ring-bytes", OPTION_BYTES, AT(ring_bytes), "SIZE", "512KiB", 32 << 10, 512 << 10, "Sampling",
+     "Memory for samples per CPU, a power of two; half as much again holds news of processes."},
+    {"max-stacks", OPTION_UINT, AT(max_stacks), "N", "200000", 1000, 1000000, "Sampling",
+     "Nodes in a window's tree of stacks; past it the rarest stacks go to [other], counted."},
+    {"symbol-cache", OPTION_BYTES, AT(symbol_bytes), "SIZE", "16MiB", 1 << 20, UINT64_C(1) << 32,
+     "Sampling", "Memory for names that were found once."},
+    {"realtime", OPTION_BOOL, AT(realtime), NULL, "true", 0, 0, "Sampling",
+     "Run the sampling thread at SCHED_FIFO where allowed, so that a loaded machine loses no "
+     "records."},
+
+    {"node", OPTION_STRING, AT(node), "NAME", NULL, 0, 0, "General",
+     "This machine's name in the data; by default its host name."},
+    {"metrics-listen", OPTION_STRING, AT(metrics_listen), "ADDR", "127.0.0.1:7358", 0, 0, "General",
+     "Where /metrics (Prometheus) and /healthz are served; port 0 takes a free one, empty: "
+     "nowhere."},
+    {"log-level", OPTION_STRING, AT(log_level), "LEVEL", "info", 0, 0, "General",
+     "error, warning, info or debug."},
+    {"duration", OPTION_DURATION, AT(duration_ns), "TIME", "0s", 0, 0, "General",
+     "Stop after so long; 0s: never."},
+    {"record", OPTION_STRING, AT(record), "FILE", NULL, 0, 0, "General",
+     "Also write the raw rings to FILE. It holds memory of all processes: keep it to yourself."},
+    {"replay", OPTION_STRING, AT(replay), "FILE", NULL, 0, 0, "General",
+     "Take samples from a recording instead of the kernel, then stop."},
+};
+
+const struct option_set agent_option_set = {
+    .program = "podflamed",
+    .summary = "always-on CPU profiler for a Kubernetes node",
+    .synopsis_tail = "",
+    .description =
+        "podflamed samples the stack of whatever runs on each CPU, adds the stacks up in windows "
+        "of 30 seconds by process, thread and cgroup, and ships each window to podflame-server as "
+        "a batch.\n\n"
+        "It uses perf_event_open(2) and no BPF. Best run as root. Otherwise CAP_PERFMON (before "
+        "kernel 5.8: CAP_SYS_ADMIN) lets it sample all CPUs, CAP_SYS_PTRACE read other users' "
+        "mappings and files, CAP_SYSLOG name kernel functions, CAP_SYS_NICE keep up under full "
+        "load, CAP_IPC_LOCK map its rings. Without any of them it samples the processes of the "
+        "user that runs it.",
+    .man_tail =
+        ".SH SIGNALS\n.TP\n.BR SIGTERM \", \" SIGINT\nShip the window at hand, and stop.\n"
+        ".TP\n.B SIGHUP\nRead the settings again. log\\-level, server and server\\-ca take effect "
+        "at once, others with the next start.\n"
+        ".SH FILES\n.TP\n.I /etc/podflame/podflamed.conf\nSettings.\n"
+        ".TP\n.I /var/lib/podflame/spool\nBatches that wait to be shipped.\n"
+        ".SH SEE ALSO\n.BR podflame (1),\n.BR podflame\\-server (8),\n.BR perf_event_open (2)\n",
+    .man_section = 8,
+    .defs = defs,
+    .count = ARRAY_LEN(defs),
+    .default_file = "/etc/podflame/podflamed.conf",
+};
+
+static const struct {
+    const char *name;
+    enum log_level level;
+} levels[] = {
+    {"error", LOG_LEVEL_ERR},
+    {"warning", LOG_LEVEL_WARN},
+    {"info", LOG_LEVEL_INFO},
+    {"debug", LOG_LEVEL_DEBUG},
+};
+
+enum log_level agent_log_level(const struct agent_options *options)
+{
+    for (size_t i = 0; i < ARRAY_LEN(levels); i++) {
+        if (strcmp(options->log_level, levels[i].name) == 0)
+            return levels[i].level;
+    }
+    return LOG_LEVEL_INFO;
+}
+
+static bool is_level(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(levels); i++) {
+        if (strcmp(name, levels[i].name) == 0)
+            return true;
+    }
+    return false;
+}
+
+int agent_options_check(const struct agent_options *options, struct err *err)
+{
+    if (!is_level(options->log_level))
+        return err_set(err, -EINVAL, "log-level is \"%s\"; it can be error, warning, info or debug",
+                       options->log_level);
+    if (options->ring_bytes & (options->ring_bytes - 1))
+        return err_set(err, -EINVAL, "ring-bytes is %llu; it must be a power of two, as 512KiB",
+                       (unsigned long long)options->ring_bytes);
+    if (options->stack_bytes % 8)
+        return err_set(err, -EINVAL, "stack-bytes is %llu; it must be a multiple of 8",
+                       (unsigned long long)options->stack_bytes);
+    if (options->stack_bytes * 2 > options->ring_bytes)
+        return err_set(err, -EINVAL, "ring-bytes must be at least twice stack-bytes");
+    if (options->record && options->replay)
+        return err_set(err, -EINVAL, "record and replay exclude each other");
+    return 0;
+}

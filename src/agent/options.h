@@ -1,0 +1,22 @@
+/* options.h: podflamed's settings. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/log.h"
+#include "base/options.h"
+
+struct agent_options {
+    char *server, *server_ca, *state_dir, *node, *metrics_listen, *log_level, *record, *replay;
+    int64_t window_ns, duration_ns, shutdown_ns;
+    uint64_t frequency, stack_bytes, ring_bytes, spool_bytes, symbol_bytes, max_stacks;
+    bool realtime;
+};
+
+extern const struct option_set agent_option_set;
+
+/* What the table alone cannot say: values that exclude each other, powers of two. -EINVAL. */
+int agent_options_check(const struct agent_options *options, struct err *err);
+
+enum log_level agent_log_level(const struct agent_options *options);

@@ -1,0 +1,379 @@
+/* sampler.c: takes the CPUs there are, drains their rings into a collector. See sampler.h. */
+#include "agent/sampler.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "agent/attach.h"
+#include "agent/cgroups.h"
+#include "agent/counters.h"
+#include "agent/hotplug.h"
+#include "agent/merge.h"
+#include "agent/procfs.h"
+#include "agent/recording.h"
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/fs.h"
+#include "base/log.h"
+
+/* A quiet CPU's records are not older than this. */
+#define DRAIN_EVERY_MS 100
+
+/* A record is in its ring some microseconds after its time was taken; on a virtual CPU that is
+ * paused just then, some milliseconds. Younger records wait for the next turn. */
+#define SLACK_NS (5 * (uint64_t)NS_PER_MS)
+
+#define CPUS_MAX       4096
+#define SCHED_PRIORITY 20
+#define ATTACH_NS      NS_PER_SEC
+
+struct sampler {
+    struct sampler_config config;
+    struct event_features features;
+    struct counters *counters;
+    struct cgroups *cgroups;
+    struct collector *collector;
+    struct recorder *recorder;
+    struct hotplug *hotplug;
+    struct attach *attach;
+    struct cpu *cpus;
+    size_t cpu_count;
+    struct ring **rings; /* of the CPUs that are online */
+    size_t ring_count;
+    struct merge merge;
+    int proc_fd, epoll_fd, stop_fd;
+    int64_t attached_ns;
+    pthread_t thread;
+    bool started;
+    _Atomic uint32_t online;
+    _Atomic size_t processes, ring_bytes;
+    _Atomic uint64_t drains;
+};
+
+/* ---- CPUs that come and go */
+
+static void watch(struct sampler *s, int fd)
+{
+    struct epoll_event e = {.events = EPOLLIN, .data.fd = fd};
+    if (fd >= 0 && epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, fd, &e) < 0)
+        log_warn("epoll: %s", strerrordesc_np(errno)); /* it is drained by the clock then */
+}
+
+static void list_rings(struct sampler *s)
+{
+    s->ring_count = 0;
+    size_t bytes = 0;
+    uint32_t online = 0;
+    for (size_t i = 0; i < s->cpu_count; i++) {
+        struct cpu *cpu = &s->cpus[i];
+        if (!cpu->online)
+            continue;
+        online++;
+        struct ring *both[] = {&cpu->sideband, &cpu->sample};
+        for (size_t k = 0; k < ARRAY_LEN(both); k++) {
+            if (!both[k]->base)
+                continue;
+            s->rings[s->ring_count++] = both[k];
+            bytes += both[k]->size;
+        }
+    }
+    s->online = online;
+    s->ring_bytes = bytes;
+}
+
+static int open_cpu(struct sampler *s, size_t i, struct err *err)
+{
+    int r = cpu_open(&s->cpus[i], (int)i, &s->config.cpu, &s->features, err);
+    if (r < 0)
+        return r;
+    watch(s, s->cpus[i].sideband_fd);
+    watch(s, s->cpus[i].sample_fd);
+    return 0;
+}
+
+static void drain(struct sampler *s, uint64_t until);
+
+static void change_cpu(void *ctx, size_t cpu, bool online)
+{
+    struct sampler *s = ctx;
+    if (cpu >= s->cpu_count || s->cpus[cpu].online == online)
+        return;
+    struct err err = {0};
+    if (!online) {
+        drain(s, (uint64_t)clock_ns(CLOCK_MONOTONIC)); /* its last records, before they go */
+        cpu_close(&s->cpus[cpu]);                      /* a closed fd leaves epoll by itself */
+        log_info("CPU went offline cpu=%zu", cpu);
+    } else if (open_cpu(s, cpu, &err) < 0) {
+        log_warn("a CPU is not sampled error=\"%s\"", err.text);
+    } else {
+        log_info("CPU came online cpu=%zu", cpu);
+    }
+    list_rings(s);
+}
+
+/* ---- draining */
+
+static int know(void *ctx, const struct record *record)
+{
+    struct sampler *s = ctx;
+    if (s->recorder)
+        recorder_put_known(s->recorder, record);
+    return collector_take_record(s->collector, record);
+}
+
+static void rescan(struct sampler *s)
+{
+    struct err err = {0};
+    if (procfs_scan(s->proc_fd, know, s, &err) < 0)
+        log_warn("the process table may be out of date error=\"%s\"", err.text);
+}
+
+static void drain(struct sampler *s, uint64_t until)
+{
+    for (size_t i = 0; i < s->ring_count; i++) {
+        ring_refresh(s->rings[i]);
+        if (s->recorder)
+            recorder_put_ring(s->recorder, s->rings[i]);
+    }
+    if (s->recorder)
+        recorder_put_turn(s->recorder, until);
+    uint64_t garbled = s->merge.garbled;
+    int r = merge_drain(&s->merge, s->rings, s->ring_count, until, collector_take, s->collector);
+    if (r < 0)
+        log_err("draining the rings: %s", strerrordesc_np(-r));
+    counter_add(s->counters, records_garbled, s->merge.garbled - garbled);
+    atomic_fetch_add(&s->drains, 1);
+    s->processes = collector_processes(s->collector);
+}
+
+static void turn(struct sampler *s)
+{
+    uint64_t until = (uint64_t)clock_ns(CLOCK_MONOTONIC) - SLACK_NS;
+    drain(s, until);
+    collector_tick(s->collector, until, clock_monotonic_to_real());
+    if (collector_take_stale(s->collector))
+        rescan(s);
+    if (s->attach && (int64_t)until - s->attached_ns > ATTACH_NS) {
+        attach_scan(s->attach, s->cpus, s->cpu_count, until, s->collector, s->proc_fd);
+        s->attached_ns = (int64_t)until;
+    }
+    hotplug_check(s->hotplug, change_cpu, s);
+}
+
+static void *run(void *arg)
+{
+    struct sampler *s = arg;
+    for (;;) {
+        struct epoll_event events[64];
+        int n = epoll_wait(s->epoll_fd, events, ARRAY_LEN(events), DRAIN_EVERY_MS);
+        bool stop = false;
+        for (int i = 0; i < n; i++)
+            stop = stop || events[i].data.fd == s->stop_fd;
+        if (stop)
+            break;
+        turn(s);
+    }
+    uint64_t now = (uint64_t)clock_ns(CLOCK_MONOTONIC);
+    drain(s, now);
+    collector_flush(s->collector, now);
+    return NULL;
+}
+
+/* At normal priority a loaded machine lets the rings run over; the thread uses some microseconds a
+ * sample, so nobody notices. */
+static void raise_priority(void)
+{
+    struct sched_param param = {.sched_priority = SCHED_PRIORITY};
+    if (pthread_setschedparam(pthread_self(), SCHED_FIFO, &param) == 0)
+        return;
+    if (setpriority(PRIO_PROCESS, 0, -15) < 0)
+        log_info("sampling runs at normal priority: under full load records may be lost; "
+                 "CAP_SYS_NICE lets it run first");
+}
+
+static void *run_first(void *arg)
+{
+    struct sampler *s = arg;
+    if (s->config.realtime)
+        raise_priority();
+    return run(arg);
+}
+
+/* ---- starting and stopping */
+
+static size_t read_chain_max(void)
+{
+    _cleanup_(buf_free) struct buf text = {0};
+    if (fs_read_at(AT_FDCWD, "/proc/sys/kernel/perf_event_max_stack", 64, &text, NULL) < 0)
+        return 0;
+    return (size_t)strtoul((const char *)text.data, NULL, 10);
+}
+
+static int open_all_cpus(struct sampler *s, struct err *err)
+{
+    uint8_t online[CPUS_MAX];
+    int r = hotplug_read(s->hotplug, online, sizeof(online), err);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < sizeof(online); i++)
+        s->cpu_count = online[i] ? i + 1 : s->cpu_count;
+    /* Room for those that come later. */
+    long configured = sysconf(_SC_NPROCESSORS_CONF);
+    if (configured > (long)s->cpu_count && configured <= CPUS_MAX)
+        s->cpu_count = (size_t)configured;
+    s->cpus = calloc(s->cpu_count, sizeof(*s->cpus));
+    s->rings = calloc(s->cpu_count * 2, sizeof(*s->rings));
+    if (!s->cpus || !s->rings)
+        return err_errno(err, -ENOMEM, "%zu CPUs", s->cpu_count);
+    for (size_t i = 0; i < s->cpu_count; i++)
+        s->cpus[i] = (struct cpu){.number = (int)i, .sample_fd = -1, .sideband_fd = -1};
+    for (size_t i = 0; i < s->cpu_count; i++) {
+        if (online[i] && (r = open_cpu(s, i, err)) < 0 && r != -ENODEV)
+            return r;
+    }
+    list_rings(s);
+    return s->ring_count ? 0 : err_set(err, -ENODEV, "no CPU could be opened");
+}
+
+static void free_sampler(struct sampler *s)
+{
+    if (s->recorder) {
+        struct err err = {0};
+        if (recorder_close(&s->recorder, &err) < 0)
+            log_err("the recording is cut error=\"%s\"", err.text);
+    }
+    attach_free(&s->attach);
+    for (size_t i = 0; i < s->cpu_count && s->cpus; i++)
+        cpu_close(&s->cpus[i]);
+    free(s->cpus);
+    free(s->rings);
+    merge_free(&s->merge);
+    collector_free(&s->collector);
+    cgroups_free(&s->cgroups);
+    hotplug_close(&s->hotplug);
+    const int fds[] = {s->proc_fd, s->epoll_fd, s->stop_fd};
+    for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
+        if (fds[i] >= 0)
+            close(fds[i]);
+    }
+    free(s);
+}
+
+static int open_recorder(struct sampler *s, uint64_t now, int64_t to_real_ns, struct err *err)
+{
+    if (!s->config.record)
+        return 0;
+    struct recording_info info = {
+        .format = s->features.format,
+        .period_ns = s->config.cpu.event.period_ns,
+        .start = now,
+        .to_real_ns = to_real_ns,
+        .chain_max = (uint32_t)s->config.collector.chain_max,
+    };
+    return recorder_open(s->config.record, &info, &s->recorder, err);
+}
+
+static int record_cgroup(void *ctx, const struct record *record)
+{
+    recorder_put_known(((struct sampler *)ctx)->recorder, record);
+    return 0;
+}
+
+/* Events first, /proc behind: what changes in between is told by records. */
+static int begin(struct sampler *s, const struct collector_sinks *sinks, struct objects *objects,
+                 struct err *err)
+{
+    s->proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    s->stop_fd = eventfd(0, EFD_CLOEXEC);
+    if (s->proc_fd < 0 || s->epoll_fd < 0 || s->stop_fd < 0)
+        return err_errno(err, -errno, "the sampler's descriptors");
+    watch(s, s->stop_fd);
+    int r = event_probe(&s->config.cpu.event, &s->features, err);
+    if (r == 0)
+        r = hotplug_open(&s->hotplug, err);
+    if (r == 0)
+        r = cgroups_new(&s->cgroups, err);
+    if (r < 0)
+        return r;
+    watch(s, hotplug_fd(s->hotplug));
+    uint64_t now = (uint64_t)clock_ns(CLOCK_MONOTONIC);
+    int64_t to_real_ns = clock_monotonic_to_real();
+    struct collector_config *c = &s->config.collector;
+    c->proc_fd = s->proc_fd;
+    c->chain_max = read_chain_max();
+    c->regs_mask = s->features.format.regs_user;
+    c->cgroups_from_proc = !s->features.sample_cgroup;
+    r = collector_new(c, sinks, objects, s->cgroups, s->counters, now, to_real_ns, &s->collector,
+                      err);
+    if (r == 0)
+        r = open_recorder(s, now, to_real_ns, err);
+    if (r == 0)
+        r = open_all_cpus(s, err);
+    if (r < 0)
+        return r;
+    if (s->recorder)
+        cgroups_each(s->cgroups, record_cgroup, s);
+    if (s->features.all_cpus)
+        return procfs_scan(s->proc_fd, know, s, err);
+    return attach_new(&s->config.cpu.event, &s->features, &s->attach, err);
+}
+
+int sampler_start(const struct sampler_config *config, const struct collector_sinks *sinks,
+                  struct objects *objects, struct counters *counters, struct sampler **ret,
+                  struct err *err)
+{
+    struct sampler *s = calloc(1, sizeof(*s));
+    if (!s)
+        return err_errno(err, -ENOMEM, "the sampler");
+    s->config = *config;
+    s->counters = counters;
+    s->proc_fd = s->epoll_fd = s->stop_fd = -1;
+    int r = begin(s, sinks, objects, err);
+    if (r == 0 && (r = -pthread_create(&s->thread, NULL, run_first, s)) < 0)
+        err_errno(err, r, "starting the sampling thread");
+    if (r < 0) {
+        free_sampler(s);
+        return r;
+    }
+    log_info("sampling cpus=%u ring_bytes_per_cpu=%zu all_cpus=%d kernel=%d", s->online,
+             s->online ? s->ring_bytes / s->online : 0, s->features.all_cpus, s->features.kernel);
+    *ret = s;
+    return 0;
+}
+
+void sampler_stop(struct sampler **sampler)
+{
+    struct sampler *s = *sampler;
+    if (!s)
+        return;
+    uint64_t one = 1;
+    ssize_t n = write(s->stop_fd, &one, sizeof(one));
+    (void)n; /* an eventfd at zero takes a one */
+    pthread_join(s->thread, NULL);
+    free_sampler(s);
+    *sampler = NULL;
+}
+
+void sampler_read_status(struct sampler *sampler, struct sampler_status *ret)
+{
+    *ret = (struct sampler_status){
+        .cpus = sampler->online,
+        .ring_bytes = sampler->ring_bytes,
+        .processes = sampler->processes,
+        .drains = sampler->drains,
+    };
+}

@@ -1,0 +1,265 @@
+/* window.c: takes stacks and whose they are, gives counts. See window.h. */
+#include "agent/window.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/object.h"
+#include "agent/process.h"
+#include "base/cleanup.h"
+#include "base/err.h"
+
+static void clear_process(struct window_process *p)
+{
+    free(p->name);
+    free(p->exe);
+    free(p->cgroup_path);
+}
+
+void window_free(struct window **window)
+{
+    struct window *w = *window;
+    if (!w)
+        return;
+    for (uint32_t i = 0; i < w->objects.count; i++) {
+        struct window_object *o = table_row(&w->objects, i);
+        object_unref(w->registry, &o->object);
+    }
+    for (uint32_t i = 0; i < w->processes.count; i++)
+        clear_process(table_row(&w->processes, i));
+    table_free(&w->nodes);
+    table_free(&w->objects);
+    table_free(&w->processes);
+    table_free(&w->threads);
+    table_free(&w->samples);
+    free(w);
+    *window = NULL;
+}
+
+static int add_root(struct window *w)
+{
+    struct window_node root = {.parent = UINT32_MAX};
+    struct window_object none = {NULL};
+    uint32_t row;
+    int r = table_add(&w->nodes, &root, &row);
+    if (r >= 0)
+        r = table_add(&w->objects, &none, &row);
+    return r < 0 ? r : 0;
+}
+
+int window_new(struct objects *registry, const struct window_limits *limits, struct window **ret,
+               struct err *err)
+{
+    struct window *w = calloc(1, sizeof(*w));
+    if (!w)
+        return err_errno(err, -ENOMEM, "a window");
+    w->registry = registry;
+    w->limits = *limits;
+    table_init(&w->nodes, sizeof(struct window_node), sizeof(struct window_node), 0);
+    table_init(&w->objects, sizeof(struct window_object), sizeof(struct window_object),
+               WIRE_MAX_OBJECTS / 2);
+    table_init(&w->processes, sizeof(struct window_process), offsetof(struct window_process, pid),
+               WIRE_MAX_PROCESSES);
+    table_init(&w->threads, sizeof(struct window_thread), sizeof(struct window_thread), 0);
+    table_init(&w->samples, sizeof(struct window_sample), offsetof(struct window_sample, count), 0);
+    int r = add_root(w);
+    if (r < 0) {
+        window_free(&w);
+        return err_errno(err, r, "a window");
+    }
+    *ret = w;
+    return 0;
+}
+
+int window_add_frame(struct window *window, uint32_t parent, struct object *object, uint64_t offset,
+                     enum frame_kind kind, uint32_t *ret_node)
+{
+    struct window_node key = {.parent = parent, .offset = offset, .kind = kind};
+    struct window_object o = {object};
+    int r = table_add(&window->objects, &o, &key.object);
+    if (r < 0)
+        return r;
+    if (r == 1)
+        object_ref(object);
+    r = table_add(&window->nodes, &key, ret_node);
+    return r < 0 ? r : 0;
+}
+
+int window_add_marker(struct window *window, uint32_t parent, enum window_marker marker,
+                      uint32_t *ret_node)
+{
+    struct window_node key = {.parent = parent, .offset = marker, .kind = FRAME_MARKER};
+    int r = table_add(&window->nodes, &key, ret_node);
+    return r < 0 ? r : 0;
+}
+
+static char *copy(const char *text)
+{
+    return strdup(text ? text : "");
+}
+
+static int add_process(struct window *w, const struct window_key *key, uint32_t *ret_row)
+{
+    struct window_process row = {.serial = key->process->serial, .cgroup = key->cgroup};
+    int r = table_add(&w->processes, &row, ret_row);
+    if (r < 1)
+        return r;
+    struct window_process *p = table_row(&w->processes, *ret_row);
+    p->pid = key->process->pid;
+    p->ppid = key->process->ppid;
+    p->start_time = key->process->start_time;
+    p->name = copy(key->process->name);
+    p->exe = copy(key->process->exe);
+    p->cgroup_path = copy(key->cgroup_path);
+    return p->name && p->exe && p->cgroup_path ? 0 : -ENOMEM;
+}
+
+static uint32_t slot_of(const struct window *w, int64_t time_ns)
+{
+    if (time_ns >= w->end_ns)
+        time_ns = w->end_ns - 1;
+    return time_ns <= w->start_ns ? 0 : (uint32_t)((time_ns - w->start_ns) / w->slot_ns);
+}
+
+int window_add_sample(struct window *window, const struct window_key *key, uint32_t stack)
+{
+    struct window_sample sample = {
+        .slot = slot_of(window, key->time_ns), .cpu = key->cpu, .stack = stack};
+    int r = add_process(window, key, &sample.process);
+    if (r < 0)
+        return r;
+    struct window_thread thread = {{0}};
+    memcpy(thread.name, key->thread, strnlen(key->thread, WINDOW_THREAD_MAX - 1));
+    r = table_add(&window->threads, &thread, &sample.thread);
+    if (r < 0)
+        return r;
+    uint32_t row;
+    r = table_add(&window->samples, &sample, &row);
+    if (r < 0)
+        return r;
+    ((struct window_sample *)table_row(&window->samples, row))->count++;
+    window->sample_count++;
+    return 0;
+}
+
+/* ---- at the cap */
+
+struct weight {
+    uint32_t stack;
+    uint32_t count;
+};
+
+static int by_count(const void *a, const void *b)
+{
+    const struct weight *x = a, *y = b;
+    return x->count != y->count ? (x->count < y->count ? -1 : 1)
+                                : (x->stack > y->stack) - (x->stack < y->stack);
+}
+
+/* Counts each node's own samples, and marks the rarer half of those that have any in `rare`. */
+static int find_rare(const struct window *w, uint8_t *rare)
+{
+    _cleanup_free_ struct weight *weights = calloc(w->nodes.count, sizeof(*weights));
+    if (!weights)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < w->samples.count; i++) {
+        const struct window_sample *s = table_row(&w->samples, i);
+        weights[s->stack].count += s->count;
+    }
+    uint32_t used = 0;
+    for (uint32_t i = 0; i < w->nodes.count; i++) {
+        if (weights[i].count)
+            weights[used++] = (struct weight){i, weights[i].count};
+    }
+    qsort(weights, used, sizeof(*weights), by_count);
+    for (uint32_t i = 0; i < used - used / 2; i++)
+        rare[weights[i].stack] = 1;
+    return 0;
+}
+
+/* Copies the node and those above it to the tree that stays. */
+static int keep_node(const struct table *from, uint32_t node, struct table *to, uint32_t *new_row)
+{
+    if (new_row[node] != UINT32_MAX)
+        return 0;
+    uint32_t path[WIRE_MAX_DEPTH + 2];
+    size_t depth = 0;
+    while (new_row[node] == UINT32_MAX && depth < ARRAY_LEN(path)) {
+        path[depth++] = node;
+        node = ((struct window_node *)table_row(from, node))->parent;
+    }
+    while (depth--) {
+        struct window_node key = *(struct window_node *)table_row(from, path[depth]);
+        key.parent = new_row[key.parent];
+        int r = table_add(to, &key, &new_row[path[depth]]);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int move_samples(struct window *w, const uint8_t *rare, uint32_t *new_row,
+                        struct table *nodes, struct table *samples)
+{
+    struct window_node other = {.offset = MARKER_OTHER, .kind = FRAME_MARKER};
+    uint32_t other_row;
+    int r = table_add(nodes, &other, &other_row);
+    for (uint32_t i = 0; r >= 0 && i < w->samples.count; i++) {
+        const struct window_sample *old = table_row(&w->samples, i);
+        struct window_sample s = *old;
+        if (rare[s.stack]) {
+            w->other_count += s.count;
+            s.stack = other_row;
+        } else {
+            if ((r = keep_node(&w->nodes, s.stack, nodes, new_row)) < 0)
+                return r;
+            s.stack = new_row[s.stack];
+        }
+        uint32_t row;
+        if ((r = table_add(samples, &s, &row)) < 0)
+            return r;
+        ((struct window_sample *)table_row(samples, row))->count += old->count;
+    }
+    return r < 0 ? r : 0;
+}
+
+static int fold_rare(struct window *w)
+{
+    _cleanup_free_ uint8_t *rare = calloc(w->nodes.count, 1);
+    _cleanup_free_ uint32_t *new_row = malloc(w->nodes.count * sizeof(*new_row));
+    if (!rare || !new_row)
+        return -ENOMEM;
+    int r = find_rare(w, rare);
+    if (r < 0)
+        return r;
+    memset(new_row, 0xff, w->nodes.count * sizeof(*new_row));
+    struct table nodes, samples;
+    table_init(&nodes, w->nodes.row_size, w->nodes.key_size, 0);
+    table_init(&samples, w->samples.row_size, w->samples.key_size, 0);
+    r = table_add(&nodes, table_row(&w->nodes, 0), &new_row[0]);
+    if (r >= 0)
+        r = move_samples(w, rare, new_row, &nodes, &samples);
+    if (r < 0) {
+        table_free(&nodes);
+        table_free(&samples);
+        return r;
+    }
+    table_free(&w->nodes);
+    table_free(&w->samples);
+    w->nodes = nodes;
+    w->samples = samples;
+    return 0;
+}
+
+int window_make_room(struct window *window, uint32_t frames)
+{
+    if (window->nodes.count + frames < window->limits.max_stacks &&
+        window->samples.count < window->limits.max_samples)
+        return 0;
+    /* Folding costs as much as the tables are long; when it has not made room there is none. */
+    if (window->sample_count < window->fold_after)
+        return -ENOSPC;
+    window->fold_after = window->sample_count + window->limits.max_samples / 8;
+    return fold_rare(window);
+}

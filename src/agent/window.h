@@ -1,0 +1,100 @@
+/* window.h: the samples of one stretch of time, added up. Built by the sampling thread; handed on
+ * whole to be named. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/table.h"
+#include "wire/format.h"
+
+struct err;
+struct object;
+struct objects;
+struct process;
+
+#define WINDOW_THREAD_MAX 16
+
+/* Rows of the window's tables. In keys, unused bytes are zero. */
+struct window_node { /* of the tree of stacks; row 0 is the root */
+    uint32_t parent;
+    uint32_t object; /* row of `objects` */
+    uint64_t offset; /* in the object's file; kernel and anonymous memory: the address */
+    uint32_t kind;   /* enum frame_kind */
+    uint32_t unused;
+};
+
+struct window_object {
+    struct object *object;
+};
+
+struct window_process {
+    uint32_t serial, unused; /* of struct process */
+    uint64_t cgroup;
+    /* behind the key */
+    uint32_t pid, ppid;
+    uint64_t start_time; /* of the records' clock; 0: unknown */
+    char *name, *exe, *cgroup_path;
+};
+
+struct window_thread {
+    char name[WINDOW_THREAD_MAX];
+};
+
+struct window_sample {
+    uint32_t slot, process, thread, cpu, stack;
+    /* behind the key */
+    uint32_t count;
+};
+
+/* What of a stack could not be told, as a frame of its own. */
+enum window_marker {
+    MARKER_OTHER,     /* many rare stacks */
+    MARKER_TRUNCATED, /* at the root end: there was more */
+    MARKER_UNKNOWN,   /* no frame at all */
+    MARKER_UNMAPPED,  /* an address outside all known mappings */
+};
+
+struct window_limits {
+    uint32_t max_stacks;  /* nodes of the tree */
+    uint32_t max_samples; /* distinct (slot, process, thread, cpu, stack) */
+};
+
+struct window {
+    uint32_t number;          /* of the agent's windows, from 1 */
+    int64_t start_ns, end_ns; /* wall clock */
+    int64_t to_real_ns;       /* record time + this = wall clock */
+    int64_t slot_ns;
+    struct objects *registry; /* where the objects' references go back to */
+    struct window_limits limits;
+    struct table nodes, objects, processes, threads, samples;
+    uint64_t sample_count;
+    uint64_t other_count; /* samples that went to [other] */
+    uint64_t fold_after;  /* sample_count before which rare stacks are not looked for again */
+};
+
+struct window_key {
+    const struct process *process;
+    uint64_t cgroup;
+    const char *cgroup_path;
+    const char *thread;
+    uint32_t cpu;
+    int64_t time_ns; /* wall clock, within the window or it is moved to its edge */
+};
+
+int window_new(struct objects *registry, const struct window_limits *limits, struct window **ret,
+               struct err *err);
+void window_free(struct window **window);
+
+/* A stack is added frame by frame from the root (0); each call gives the node to go on from.
+ * At the cap the rarest stacks go to [other] first, but not
+ * while a stack is being added: call window_make_room before. -ENOMEM. */
+int window_add_frame(struct window *window, uint32_t parent, struct object *object, uint64_t offset,
+                     enum frame_kind kind, uint32_t *ret_node);
+int window_add_marker(struct window *window, uint32_t parent, enum window_marker marker,
+                      uint32_t *ret_node);
+int window_add_sample(struct window *window, const struct window_key *key, uint32_t stack);
+
+/* Makes sure that a stack of `frames` frames and its sample still fit: if they would not, the
+ * rarest half of the stacks' samples go to [other], per process. -ENOSPC if that does not help. */
+int window_make_room(struct window *window, uint32_t frames);
