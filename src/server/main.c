@@ -10,12 +10,12 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/fs.h"
+#include "base/listen.h"
 #include "base/log.h"
 #include "server/api.h"
 #include "server/config.h"
 #include "server/http.h"
 #include "server/ingest.h"
-#include "base/listen.h"
 #include "server/retention.h"
 #include "server/store.h"
 

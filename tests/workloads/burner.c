@@ -1,5 +1,5 @@
-/* burner.c: burns a CPU for argv[1] seconds, half of it in burn_user, half of it in the kernel below
- * burn_kernel, so that a profile of it is known. */
+/* burner.c: burns a CPU for argv[1] seconds, half of it in burn_user, half of it in the kernel
+ * below burn_kernel, so that a profile of it is known. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
