@@ -167,7 +167,7 @@ static const char *marker_name(uint64_t marker)
         [MARKER_OTHER] = "[other]",
         [MARKER_TRUNCATED] = "[truncated]",
         [MARKER_UNKNOWN] = "[unknown]",
-        [MARKER_UNMAPPED] = "[unmapped]",
+        [MARKER_BROKEN] = "[broken]",
     };
     return names[marker];
 }
@@ -318,8 +318,6 @@ static void count_unnamed(struct builder *b, const struct window *w, uint32_t no
 {
     const struct window_node *n = table_row(&w->nodes, node);
     const struct frame_row *f = table_row(&b->frames, b->frame_of_node[node]);
-    if (n->kind == FRAME_MARKER && n->offset == MARKER_UNMAPPED)
-        counter_add(b->counters, unsymbolized_unmapped, count);
     if (n->kind == FRAME_MARKER || f->name)
         return;
     if (n->kind == FRAME_KERNEL)

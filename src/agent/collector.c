@@ -25,6 +25,12 @@
 #define CLOCK_JUMP_NS     NS_PER_SEC
 #define TIME_MAX          ((uint64_t)INT64_MAX / 4)
 
+struct placed_frame {
+    struct object *object; /* the mapping's, or the kernel: no reference */
+    uint64_t offset;
+    enum frame_kind kind;
+};
+
 struct collector {
     struct collector_config config;
     struct collector_sinks sinks;
@@ -40,7 +46,9 @@ struct collector {
     uint32_t maps_rescanned_serial;
     uint64_t expired;
     bool stale;
-    struct unwind_stack stack; /* of the sample at hand; too large for a thread's stack */
+    /* Of the sample at hand. */
+    struct unwind_stack stack;
+    struct placed_frame placed[UNWIND_FRAMES_MAX];
 };
 
 /* ---- windows */
@@ -122,17 +130,21 @@ static const struct mapping *find_late_mapping(struct collector *c, struct proce
     return process_find_mapping(p, address);
 }
 
-static int add_user_frame(struct collector *c, struct process *p, const struct unwind_frame *f,
-                          uint64_t now, uint32_t *node)
+/* Where the frame lies. A caller outside all mappings is no caller: the program keeps something
+ * else in the frame pointer, and what the chain has behind it means nothing. */
+static bool place_frame(struct collector *c, struct process *p, const struct unwind_frame *f,
+                        uint64_t now, struct placed_frame *ret)
 {
     uint64_t pc = f->pc - (f->caller ? 1 : 0);
-    const struct mapping *m = process_find_mapping(p, pc);
-    if (!m)
-        m = find_late_mapping(c, p, pc, now);
-    if (!m) {
-        counter_add(c->counters, frames_unmapped, 1);
-        return window_add_marker(c->window, *node, MARKER_UNMAPPED, node);
+    if (f->kernel) {
+        *ret = (struct placed_frame){c->kernel, pc, FRAME_KERNEL};
+        return true;
     }
+    const struct mapping *m = process_find_mapping(p, pc);
+    if (!m && !f->caller)
+        m = find_late_mapping(c, p, pc, now);
+    if (!m)
+        return false;
     struct object *o = m->object;
     if (object_wants_open(c->objects, o, c->window->number, (pid_t)p->pid)) {
         struct object_place place = {
@@ -140,26 +152,40 @@ static int add_user_frame(struct collector *c, struct process *p, const struct u
         c->sinks.open(c->sinks.ctx, o, &place);
     }
     if (o->kind == OBJECT_ANON)
-        return window_add_frame(c->window, *node, o, pc, FRAME_JIT, node);
-    return window_add_frame(c->window, *node, o, pc - m->start + m->file_offset, FRAME_USER, node);
+        *ret = (struct placed_frame){o, pc, FRAME_JIT};
+    else
+        *ret = (struct placed_frame){o, pc - m->start + m->file_offset, FRAME_USER};
+    return true;
+}
+
+static int add_root_marker(struct collector *c, bool cut, uint32_t *node)
+{
+    if (c->stack.count == 0) {
+        counter_add(c->counters, samples_no_stack, 1);
+        return window_add_marker(c->window, 0, MARKER_UNKNOWN, node);
+    }
+    if (cut) {
+        counter_add(c->counters, samples_broken, 1);
+        return window_add_marker(c->window, 0, MARKER_BROKEN, node);
+    }
+    if (c->stack.end == UNWIND_TRUNCATED) {
+        counter_add(c->counters, samples_truncated, 1);
+        return window_add_marker(c->window, 0, MARKER_TRUNCATED, node);
+    }
+    return 0;
 }
 
 static int add_stack(struct collector *c, struct process *p, uint64_t now, uint32_t *ret_node)
 {
-    const struct unwind_stack *s = &c->stack;
+    size_t count = 0;
+    while (count < c->stack.count &&
+           place_frame(c, p, &c->stack.frames[count], now, &c->placed[count]))
+        count++;
     uint32_t node = 0;
-    int r = 0;
-    if (s->count == 0)
-        r = window_add_marker(c->window, 0, MARKER_UNKNOWN, &node);
-    else if (s->end == UNWIND_TRUNCATED)
-        r = window_add_marker(c->window, 0, MARKER_TRUNCATED, &node);
-    for (size_t i = s->count; i-- > 0 && r >= 0;) {
-        const struct unwind_frame *f = &s->frames[i];
-        if (f->kernel)
-            r = window_add_frame(c->window, node, c->kernel, f->pc - (f->caller ? 1 : 0),
-                                 FRAME_KERNEL, &node);
-        else
-            r = add_user_frame(c, p, f, now, &node);
+    int r = add_root_marker(c, count < c->stack.count, &node);
+    while (count-- > 0 && r >= 0) {
+        const struct placed_frame *f = &c->placed[count];
+        r = window_add_frame(c->window, node, f->object, f->offset, f->kind, &node);
     }
     *ret_node = node;
     return r;
@@ -213,10 +239,6 @@ static int add_sample(struct collector *c, const struct record *record)
         .stack_len = s->stack_len,
     };
     unwind_sample(&input, &c->stack);
-    if (c->stack.count == 0)
-        counter_add(c->counters, samples_no_stack, 1);
-    if (c->stack.end == UNWIND_TRUNCATED)
-        counter_add(c->counters, samples_truncated, 1);
     int r = window_make_room(c->window, (uint32_t)c->stack.count + 2);
     if (r < 0)
         return r;

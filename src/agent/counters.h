@@ -13,6 +13,7 @@
     X(samples_dropped, "Samples that had no place left in a window, or no memory.")               \
     X(samples_other, "Samples whose rare stack went to [other] at the cap.")                      \
     X(samples_truncated, "Samples whose stack was cut at the callchain's limit.")                 \
+    X(samples_broken, "Samples whose chain of callers led to where no code is mapped.")           \
     X(samples_no_stack, "Samples without any frame.")                                             \
     X(samples_no_process, "Samples of a process that no record told of, not in /proc either.")    \
     X(samples_idle, "Samples of the idle task, dropped.")                                         \
@@ -23,7 +24,6 @@
     X(records_garbled, "Records or ring contents that made no sense.")                            \
     X(rescans, "Times /proc was read again after records were lost.")                             \
     X(maps_rescans, "Times a process's maps were read again for an address outside all.")         \
-    X(frames_unmapped, "User frames outside all known mappings.")                                 \
     X(files_opened, "Executable files opened to be named from.")                                  \
     X(files_not_opened, "Executable files that could not be found again as they were mapped.")    \
     X(opens_dropped, "Files not looked for because too many waited for it.")                      \
@@ -32,7 +32,6 @@
     X(unsymbolized_no_symbol, "Samples whose innermost frame has no name: no symbol covers it.")  \
     X(unsymbolized_jit, "Samples whose innermost frame has no name: memory without a file.")      \
     X(unsymbolized_kernel, "Samples whose innermost frame has no name: not in kallsyms.")         \
-    X(unsymbolized_unmapped, "Samples whose innermost frame has no name: in no known mapping.")   \
     X(windows, "Windows closed.")                                                                 \
     X(windows_dropped, "Windows lost because naming did not keep up, or memory ran out.")         \
     X(batches_failed, "Batches that could not be encoded or spooled.")

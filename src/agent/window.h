@@ -52,7 +52,7 @@ enum window_marker {
     MARKER_OTHER,     /* many rare stacks */
     MARKER_TRUNCATED, /* at the root end: there was more */
     MARKER_UNKNOWN,   /* no frame at all */
-    MARKER_UNMAPPED,  /* an address outside all known mappings */
+    MARKER_BROKEN,    /* at the root end: what the chain of callers led to is no code */
 };
 
 struct window_limits {
