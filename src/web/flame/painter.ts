@@ -126,7 +126,8 @@ export class Painter {
   /** What steps back: what does not match, and what was zoomed into (it passes both edges). */
   private isMuted(tree: FlameTree, box: number, view: View, searching: boolean): boolean {
     const node = this.boxes.node[box];
-    if (this.boxes.match[box] || node === 0) return false;
+    // Groups stay: they tell where one is.
+    if (this.boxes.match[box] || tree.kind[node] === Kind.metadata) return false;
     if (searching || this.boxes.cover[box]) return searching;
     const left = tree.x[node];
     const right = left + tree.total[node];

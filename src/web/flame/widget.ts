@@ -124,6 +124,8 @@ export class FlameWidget {
     host.addEventListener("pointerup", (e) => this.onRelease(e), { signal });
     host.addEventListener("lostpointercapture", () => this.endPress(), { signal });
     host.addEventListener("pointerleave", () => this.setHover(noNode, 0, 0), { signal });
+    host.addEventListener("focus", () => this.paintMarks(), { signal });
+    host.addEventListener("blur", () => this.paintMarks(), { signal });
     host.addEventListener("keydown", (e) => this.onKey(e), { signal });
   }
 
@@ -205,7 +207,7 @@ export class FlameWidget {
     context.clearRect(0, 0, this.geometry.width, this.geometry.height);
     context.strokeStyle = this.theme.outline;
     if (this.hover !== noNode) this.outline(context, this.hover, 1);
-    if (this.selected !== noNode && document.activeElement === this.host) {
+    if (this.selected !== noNode && this.host.matches(":focus-visible")) {
       this.outline(context, this.selected, 2);
     }
   }
@@ -267,7 +269,6 @@ export class FlameWidget {
 
   private onPress(event: PointerEvent): void {
     if (event.button !== 0 || !this.tree) return;
-    this.host.focus({ preventScroll: true });
     this.host.setPointerCapture(event.pointerId);
     this.press = { x: event.clientX, y: event.clientY, view: this.view, moved: false };
   }
