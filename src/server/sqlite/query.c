@@ -339,7 +339,8 @@ static int fold_day(struct day_query *d, struct err *err)
     int r = db_prepare(d->reader->db, "SELECT top FROM stack WHERE id=?1", &stmt, err);
     if (r < 0)
         return r;
-    qsort(d->sums.all, d->sums.count, sizeof(*d->sums.all), compare_stacks);
+    if (d->sums.count > 1) /* all is NULL when nothing matched, which qsort must not be given */
+        qsort(d->sums.all, d->sums.count, sizeof(*d->sums.all), compare_stacks);
     for (size_t i = 0; i < d->sums.count; i++) {
         const struct sum *sum = &d->sums.all[i];
         if (i == 0 || sum->stack != stack) {
