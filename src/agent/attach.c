@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/perf_event.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,15 +24,10 @@
 #include "base/err.h"
 #include "base/log.h"
 
-struct attached {
-    uint32_t tid;
-    int fd;
-};
-
 struct attach {
     struct event_config config;
     struct event_features features;
-    struct attached *events;
+    int *fds;
     size_t count, room;
     bool full; /* said already that descriptors ran out */
 };
@@ -71,39 +67,45 @@ void attach_free(struct attach **attach)
     if (!a)
         return;
     for (size_t i = 0; i < a->count; i++)
-        close(a->events[i].fd);
-    free(a->events);
+        close(a->fds[i]);
+    free(a->fds);
     free(a);
     *attach = NULL;
 }
 
-static int keep(struct attach *a, uint32_t tid, int fd)
+static int keep(struct attach *a, int fd)
 {
     if (a->count == a->room) {
         size_t room = a->room * 2 + 64;
-        struct attached *events = realloc(a->events, room * sizeof(*events));
-        if (!events)
+        int *fds = realloc(a->fds, room * sizeof(*fds));
+        if (!fds)
             return -ENOMEM;
-        a->events = events;
+        a->fds = fds;
         a->room = room;
     }
-    a->events[a->count++] = (struct attached){tid, fd};
+    a->fds[a->count++] = fd;
     return 0;
 }
 
-/* Threads that are gone: an event whose thread and all that it created have exited reads no more
- * time, but says so only by its pid, which may be someone else's by now. So their fds are closed
- * when /proc no longer has the thread, unless children still count through it. */
-static void drop_gone(struct attach *a, int proc_fd)
+/* An event hangs up when its thread and all that it created are gone (is_event_hup() in
+ * kernel/events/core.c). Until then closing it would end the children's sampling too. */
+static void drop_gone(struct attach *a)
 {
+    struct pollfd polls[256];
     size_t kept = 0;
-    for (size_t i = 0; i < a->count; i++) {
-        char name[16];
-        snprintf(name, sizeof(name), "%u", a->events[i].tid);
-        if (faccessat(proc_fd, name, F_OK, 0) == 0)
-            a->events[kept++] = a->events[i];
-        else
-            close(a->events[i].fd);
+    for (size_t i = 0; i < a->count; i += ARRAY_LEN(polls)) {
+        size_t n = a->count - i < ARRAY_LEN(polls) ? a->count - i : ARRAY_LEN(polls);
+        for (size_t k = 0; k < n; k++)
+            polls[k] = (struct pollfd){.fd = a->fds[i + k]};
+        if (poll(polls, n, 0) < 0)
+            memset(polls, 0, sizeof(polls)); /* no news: all stay */
+        for (size_t k = 0; k < n; k++) {
+            int fd = a->fds[i + k];
+            if (polls[k].revents & POLLHUP)
+                close(fd);
+            else
+                a->fds[kept++] = fd;
+        }
     }
     a->count = kept;
 }
@@ -126,7 +128,7 @@ static int open_thread(struct pass *p, uint32_t tid)
         }
         int r = ioctl(fd, PERF_EVENT_IOC_SET_OUTPUT, cpu->sideband_fd) < 0 ? -errno : 0;
         if (r == 0)
-            r = keep(p->attach, tid, fd);
+            r = keep(p->attach, fd);
         if (r < 0) {
             close(fd);
             log_warn("a thread is not sampled tid=%u: %s", tid, strerrordesc_np(-r));
@@ -162,7 +164,7 @@ static bool is_own(int proc_fd, const char *name)
 void attach_scan(struct attach *attach, struct cpu *cpus, size_t count, uint64_t drained,
                  struct collector *collector, int proc_fd)
 {
-    drop_gone(attach, proc_fd);
+    drop_gone(attach);
     struct pass pass = {attach, cpus, count, drained, collector, false};
     int fd = openat(proc_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     _cleanup_closedir_ DIR *proc = fd < 0 ? NULL : fdopendir(fd);

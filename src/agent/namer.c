@@ -103,6 +103,7 @@ static void finish_window(struct namer *n, struct window *window)
 static void *run(void *arg)
 {
     struct namer *n = arg;
+    pthread_setname_np(pthread_self(), "namer");
     pthread_mutex_lock(&n->lock);
     while (!n->stop || n->queued) {
         if (!n->queued) {

@@ -46,6 +46,7 @@ static void try_one(struct opener *o, struct wish *wish)
 static void *run(void *arg)
 {
     struct opener *o = arg;
+    pthread_setname_np(pthread_self(), "opener");
     pthread_mutex_lock(&o->lock);
     for (;;) {
         while (!o->stop && o->tried_count == o->asked_count)

@@ -207,6 +207,7 @@ static void raise_priority(void)
 static void *run_first(void *arg)
 {
     struct sampler *s = arg;
+    pthread_setname_np(pthread_self(), "sampler");
     if (s->config.realtime)
         raise_priority();
     return run(arg);
