@@ -206,6 +206,8 @@ static int add_batch_counters(struct counters *c, struct lookup *lookup, sqlite3
 {
     const char *node, *name;
     const uint8_t *at = sqlite3_column_blob(stmt, 1);
+    if (!at) /* how SQLite gives an empty blob: a batch without counters */
+        return 0;
     const uint8_t *end = at + sqlite3_column_bytes(stmt, 1);
     int r = lookup_text(lookup, (uint32_t)sqlite3_column_int64(stmt, 0), &node, err);
     while (r == 0 && at < end) {
