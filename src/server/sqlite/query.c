@@ -128,6 +128,8 @@ static int match_series(struct day_query *d, struct err *err)
                                .cgroup = (uint32_t)sqlite3_column_int64(stmt, 3),
                                .labels = sqlite3_column_blob(stmt, 4),
                                .labels_len = (size_t)sqlite3_column_bytes(stmt, 4)};
+        if (!s.labels) /* how SQLite gives an empty blob: a process without labels */
+            s.labels = (const uint8_t *)"";
         d->series_count++;
         if (id < 1 || id > SERIES_MAX)
             return err_set(err, -EUCLEAN, "%s: series %lld cannot be",
