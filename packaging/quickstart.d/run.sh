@@ -5,6 +5,7 @@ run_port=7357
 run_data=/var/lib/podflame
 run_duration=
 run_install=yes
+run_since=
 server_pid=
 agent_pid=
 
@@ -114,8 +115,8 @@ show_hottest() { # directory of programs, log directory
     while [ $SECONDS -lt $deadline ]; do
         is_running "$agent_pid" || fail_run "$2/agent.log" "podflamed ended"
         is_running "$server_pid" || fail_run "$2/server.log" "podflame-server ended"
-        if table=$("$1/bin/podflame" top --server "http://127.0.0.1:$run_port" --limit 10 2>"$2/top.log") &&
-            [ "$(wc -l <<<"$table")" -gt 1 ]; then
+        if table=$("$1/bin/podflame" top --server "http://127.0.0.1:$run_port" --start "$run_since" 2>"$2/top.log") &&
+            [[ $table != *": 0 samples"* ]]; then
             say "The ten hottest functions so far:"
             echo "$table"
             return
@@ -137,6 +138,7 @@ run_main() {
     stopping=no
     trap 'stopping=yes' INT TERM
     start_server "$programs" "$logs"
+    run_since=$(date +%s)
     start_agent "$programs" "$logs"
     say "podflame is at http://127.0.0.1:$run_port (started in $((SECONDS - started_at)) s)"
     [ $stopping = yes ] || show_hottest "$programs" "$logs"

@@ -30,7 +30,7 @@ function addSample(batch, sample) {
 for (const name of readdirSync(spool).sort()) {
   if (name.startsWith(".") || !name.includes(".batch")) continue;
   const batch = JSON.parse(
-    execFileSync(podflame, ["batch", "--json", join(spool, name)], { encoding: "utf8", maxBuffer: 1 << 28 }),
+    execFileSync(podflame, ["batch", join(spool, name)], { encoding: "utf8", maxBuffer: 1 << 28 }),
   );
   facts.batches++;
   facts.lost += batch.counters.lost ?? 0;
