@@ -94,12 +94,11 @@ static void take_uevent(const char *text, hotplug_fn fn, void *ctx)
         fn(ctx, cpu, true);
 }
 
-void hotplug_check(struct hotplug *hotplug, hotplug_fn fn, void *ctx)
+void hotplug_check(struct hotplug *hotplug, bool news, hotplug_fn fn, void *ctx)
 {
     char text[4096];
     ssize_t n;
-    while (hotplug->uevent_fd >= 0 &&
-           (n = recv(hotplug->uevent_fd, text, sizeof(text) - 1, MSG_DONTWAIT)) > 0) {
+    while (news && (n = recv(hotplug->uevent_fd, text, sizeof(text) - 1, MSG_DONTWAIT)) > 0) {
         text[n] = 0;
         take_uevent(text, fn, ctx);
     }

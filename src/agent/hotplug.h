@@ -20,6 +20,6 @@ int hotplug_fd(const struct hotplug *hotplug);
 /* One byte per CPU. */
 int hotplug_read(struct hotplug *hotplug, uint8_t *online, size_t max, struct err *err);
 
-/* Calls `fn` for each change told of, and every second for each CPU as it is now: a change that is
- * none is the caller's to see. */
-void hotplug_check(struct hotplug *hotplug, hotplug_fn fn, void *ctx);
+/* Calls `fn` for each change told of if there is `news` on the fd, and every second for each CPU as
+ * it is now: a change that is none is the caller's to see. */
+void hotplug_check(struct hotplug *hotplug, bool news, hotplug_fn fn, void *ctx);

@@ -55,7 +55,7 @@ struct sampler {
     size_t ring_count;
     struct merge merge;
     int proc_fd, epoll_fd, stop_fd;
-    int64_t attached_ns;
+    int64_t attached_ns, drained_ns;
     pthread_t thread;
     bool started;
     _Atomic uint32_t online;
@@ -126,21 +126,6 @@ static void change_cpu(void *ctx, size_t cpu, bool online)
 
 /* ---- draining */
 
-static int know(void *ctx, const struct record *record)
-{
-    struct sampler *s = ctx;
-    if (s->recorder)
-        recorder_put_known(s->recorder, record);
-    return collector_take_record(s->collector, record);
-}
-
-static void rescan(struct sampler *s)
-{
-    struct err err = {0};
-    if (procfs_scan(s->proc_fd, know, s, &err) < 0)
-        log_warn("the process table may be out of date error=\"%s\"", err.text);
-}
-
 static void drain(struct sampler *s, uint64_t until)
 {
     for (size_t i = 0; i < s->ring_count; i++) {
@@ -157,6 +142,27 @@ static void drain(struct sampler *s, uint64_t until)
     counter_add(s->counters, records_garbled, s->merge.garbled - garbled);
     atomic_fetch_add(&s->drains, 1);
     s->processes = collector_processes(s->collector);
+    s->drained_ns = clock_ns(CLOCK_MONOTONIC);
+}
+
+/* Reading /proc takes long where there are thousands of processes: the rings do not wait. */
+static int know(void *ctx, const struct record *record)
+{
+    struct sampler *s = ctx;
+    if (s->recorder)
+        recorder_put_known(s->recorder, record);
+    int r = collector_take_record(s->collector, record);
+    int64_t now = clock_ns(CLOCK_MONOTONIC);
+    if (now - s->drained_ns > DRAIN_EVERY_MS * NS_PER_MS)
+        drain(s, (uint64_t)now - SLACK_NS);
+    return r;
+}
+
+static void scan(struct sampler *s)
+{
+    struct err err = {0};
+    if (procfs_scan(s->proc_fd, know, s, &err) < 0)
+        log_warn("some processes that ran before are not known error=\"%s\"", err.text);
 }
 
 static void turn(struct sampler *s)
@@ -165,12 +171,11 @@ static void turn(struct sampler *s)
     drain(s, until);
     collector_tick(s->collector, until, clock_monotonic_to_real());
     if (collector_take_stale(s->collector))
-        rescan(s);
+        scan(s);
     if (s->attach && (int64_t)until - s->attached_ns > ATTACH_NS) {
         attach_scan(s->attach, s->cpus, s->cpu_count, until, s->collector, s->proc_fd);
         s->attached_ns = (int64_t)until;
     }
-    hotplug_check(s->hotplug, change_cpu, s);
 }
 
 static void *run(void *arg)
@@ -180,11 +185,15 @@ static void *run(void *arg)
         struct epoll_event events[64];
         int n = epoll_wait(s->epoll_fd, events, ARRAY_LEN(events), DRAIN_EVERY_MS);
         bool stop = false;
-        for (int i = 0; i < n; i++)
+        bool news = false;
+        for (int i = 0; i < n; i++) {
             stop = stop || events[i].data.fd == s->stop_fd;
+            news = news || events[i].data.fd == hotplug_fd(s->hotplug);
+        }
         if (stop)
             break;
         turn(s);
+        hotplug_check(s->hotplug, news, change_cpu, s);
     }
     uint64_t now = (uint64_t)clock_ns(CLOCK_MONOTONIC);
     drain(s, now);
@@ -210,6 +219,8 @@ static void *run_first(void *arg)
     pthread_setname_np(pthread_self(), "sampler");
     if (s->config.realtime)
         raise_priority();
+    if (s->features.all_cpus)
+        scan(s);
     return run(arg);
 }
 
@@ -328,9 +339,8 @@ static int begin(struct sampler *s, const struct collector_sinks *sinks, struct 
         return r;
     if (s->recorder)
         cgroups_each(s->cgroups, record_cgroup, s);
-    if (s->features.all_cpus)
-        return procfs_scan(s->proc_fd, know, s, err);
-    return attach_new(&s->config.cpu.event, &s->features, &s->attach, err);
+    return s->features.all_cpus ? 0
+                                : attach_new(&s->config.cpu.event, &s->features, &s->attach, err);
 }
 
 int sampler_start(const struct sampler_config *config, const struct collector_sinks *sinks,

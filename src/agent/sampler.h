@@ -19,8 +19,8 @@ struct sampler_config {
     const char *record;                /* file for a recording, or NULL */
 };
 
-/* Opens the events and reads /proc; when it returns 0, samples are being taken. The sinks are
- * called on the sampler's thread. */
+/* Opens the events; when it returns 0, samples are being taken. The sinks are called on the
+ * sampler's thread, which begins by reading /proc. */
 int sampler_start(const struct sampler_config *config, const struct collector_sinks *sinks,
                   struct objects *objects, struct counters *counters, struct sampler **ret,
                   struct err *err);
