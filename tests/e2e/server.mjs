@@ -17,6 +17,7 @@ export const batchType = "application/vnd.podflame.batch";
 
 const scratch = mkdtempSync(path.join(tmpdir(), "podflame-api-"));
 const running = new Set();
+const fallen = new Set(); // that have ended since the last test failed
 process.on("exit", () => {
   for (const server of running) server.child.kill("SIGKILL");
   rmSync(scratch, { recursive: true, force: true });
@@ -53,8 +54,9 @@ export class Server {
     this.address = null;
     this.agent = new http.Agent({ keepAlive: true });
     this.ended = new Promise((done) => {
-      child.on("exit", (code, signal) => {
+      child.on("close", (code, signal) => {
         running.delete(this);
+        fallen.add(this);
         this.exit = { code, signal };
         done(this.exit);
       });
@@ -176,6 +178,9 @@ export async function runTests() {
       failed++;
       console.log(`not ok ${i + 1} - ${name}`);
       console.log(`${error.stack ?? error}`.replace(/^/gm, "# "));
+      for (const { exit, log } of fallen)
+        if (exit.code !== 0) console.log(log.slice(-8000).replace(/^/gm, "#   "));
+      fallen.clear();
     }
   }
   process.exit(failed ? 1 : 0);
