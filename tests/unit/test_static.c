@@ -5,12 +5,18 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -134,6 +140,59 @@ static void nothing_outside_and_nothing_but_files_is_served(void **state)
     }
 }
 
+/* In this process openat2 does not exist any more, as on a kernel before 5.6. */
+static void lose_openat2(void)
+{
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat2, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {ARRAY_LEN(filter), filter};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0 ||
+        syscall(SYS_openat2, AT_FDCWD, "/", NULL, 0) >= 0 || errno != ENOSYS)
+        _exit(3);
+}
+
+static void an_older_kernel_serves_the_same(void **state)
+{
+    static const struct {
+        const char *path;
+        unsigned status;
+    } cases[] = {
+        {"/", 200},
+        {"/assets/page-ABCD2345.js", 200},
+        {"/..", 404},
+        {"/../secret", 404},
+        {"/assets/../../secret", 404},
+        {"/outside", 404},
+        {"/absolute", 404},
+        {"/away/secret", 404},
+        {"/assets", 404},
+        {"/assets//page-ABCD2345.js", 404},
+        {"/data/x", 404},
+    };
+    int status;
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        lose_openat2();
+        for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+            struct reply reply;
+            ask(cases[i].path, NULL, &reply);
+            if (reply.status != cases[i].status)
+                _exit(10 + (int)i);
+            reply_free(&reply);
+        }
+        _exit(0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 static void a_path_of_any_length_is_an_answer(void **state)
 {
     static char path[8192];
@@ -185,6 +244,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(files_are_served_with_their_types),
         cmocka_unit_test(nothing_outside_and_nothing_but_files_is_served),
+        cmocka_unit_test(an_older_kernel_serves_the_same),
         cmocka_unit_test(a_path_of_any_length_is_an_answer),
         cmocka_unit_test(only_hashed_names_are_kept_without_asking),
         cmocka_unit_test(a_reader_that_has_the_file_does_not_get_it_again),
