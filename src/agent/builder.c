@@ -13,12 +13,12 @@
 #include "agent/counters.h"
 #include "agent/naming.h"
 #include "agent/object.h"
-#include "agent/strings.h"
 #include "agent/window.h"
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/fs.h"
+#include "base/strings.h"
 #include "k8s/cgroup.h"
 #include "wire/batch.h"
 
@@ -41,7 +41,7 @@ struct builder {
     struct naming *names;
 
     /* Of the batch being built. */
-    struct strings *strings;
+    struct strings strings;
     struct table frames, stacks, samples;
     struct batch_object *batch_objects;
     struct batch_frame *batch_frames;
@@ -55,7 +55,7 @@ struct builder {
 
 static void clear_batch(struct builder *b)
 {
-    strings_clear(b->strings);
+    strings_clear(&b->strings);
     table_clear(&b->frames);
     table_clear(&b->stacks);
     table_clear(&b->samples);
@@ -80,8 +80,7 @@ void builder_free(struct builder **builder)
     struct builder *b = *builder;
     if (!b)
         return;
-    if (b->strings)
-        clear_batch(b);
+    clear_batch(b);
     table_free(&b->frames);
     table_free(&b->stacks);
     table_free(&b->samples);
@@ -117,13 +116,12 @@ int builder_new(const struct builder_config *config, struct objects *objects,
     b->period_ns = config->period_ns;
     b->objects = objects;
     b->counters = counters;
+    b->strings.max_count = WIRE_MAX_STRINGS;
     table_init(&b->frames, sizeof(struct frame_row), sizeof(struct frame_row), WIRE_MAX_FRAMES);
     table_init(&b->stacks, sizeof(struct stack_row), sizeof(struct stack_row), WIRE_MAX_STACKS);
     table_init(&b->samples, sizeof(struct batch_sample), offsetof(struct batch_sample, count),
                WIRE_MAX_SAMPLES);
     int r = read_machine(b, config->node, err);
-    if (r == 0)
-        r = strings_new(WIRE_MAX_STRINGS, &b->strings, err);
     if (r == 0)
         r = naming_new(config->symbol_bytes, objects, &b->names, err);
     if (r < 0) {
@@ -149,7 +147,7 @@ static int add_object(struct builder *b, const char *path, const struct object *
     }
     struct batch_object *to = &b->batch_objects[b->object_count];
     *to = (struct batch_object){.kind = kind};
-    int r = strings_add(b->strings, path, &to->path);
+    int r = strings_add(&b->strings, path, &to->path);
     if (r < 0)
         return r;
     if (o) {
@@ -186,7 +184,7 @@ static int kernel_object(struct builder *b, const char *module, uint32_t *ret_ro
         module = "kernel";
     snprintf(path, sizeof(path), "[%s]", module);
     uint32_t string;
-    int r = strings_add(b->strings, path, &string);
+    int r = strings_add(&b->strings, path, &string);
     for (uint32_t i = 0; r >= 0 && i < b->object_count; i++) {
         if (b->batch_objects[i].kind == OBJECT_KERNEL && b->batch_objects[i].path == string) {
             *ret_row = i;
@@ -209,7 +207,7 @@ static int name_markers(struct builder *b, const struct group *g)
     for (size_t i = 0; i < g->count; i++) {
         const struct window_node *node = table_row(&g->window->nodes, g->nodes[i]);
         struct frame_row key = {.kind = FRAME_MARKER};
-        int r = strings_add(b->strings, marker_name(node->offset), &key.name);
+        int r = strings_add(&b->strings, marker_name(node->offset), &key.name);
         if (r == 0)
             r = add_frame(b, &key, &b->frame_of_node[g->nodes[i]]);
         if (r < 0)
@@ -227,7 +225,7 @@ static int add_named(struct builder *b, const struct group *g, const struct name
             .kind = node->kind, .object = object_row, .address = names[i].address};
         int r = node->kind == FRAME_KERNEL ? kernel_object(b, names[i].module, &key.object) : 0;
         if (r == 0 && names[i].name)
-            r = strings_add(b->strings, names[i].name, &key.name);
+            r = strings_add(&b->strings, names[i].name, &key.name);
         if (r == 0)
             r = add_frame(b, &key, &b->frame_of_node[g->nodes[i]]);
         if (r < 0)
@@ -342,7 +340,7 @@ static int build_samples(struct builder *b, const struct window *w)
                                    .cpu = s->cpu,
                                    .stack = b->stack_of_node[s->stack]};
         uint32_t row;
-        int r = strings_add(b->strings, t->name, &key.thread);
+        int r = strings_add(&b->strings, t->name, &key.thread);
         if (r == 0)
             r = table_add(&b->samples, &key, &row);
         if (r < 0)
@@ -368,9 +366,9 @@ static int add_label(struct builder *b, uint32_t process, const char *key, const
     }
     struct batch_label *l = &b->batch_labels[b->label_count];
     l->process = process;
-    int r = strings_add(b->strings, key, &l->key);
+    int r = strings_add(&b->strings, key, &l->key);
     if (r == 0)
-        r = strings_add(b->strings, value, &l->value);
+        r = strings_add(&b->strings, value, &l->value);
     if (r == 0)
         b->label_count++;
     return r;
@@ -401,11 +399,11 @@ static int build_processes(struct builder *b, const struct window *w)
         int64_t start = from->start_time ? (int64_t)from->start_time + w->to_real_ns : 0;
         to->start_ns = start > 0 ? start : 0;
         const char *name = from->name[0] ? from->name : "[unknown]";
-        int r = strings_add(b->strings, name, &to->name);
+        int r = strings_add(&b->strings, name, &to->name);
         if (r == 0)
-            r = strings_add(b->strings, from->exe, &to->exe);
+            r = strings_add(&b->strings, from->exe, &to->exe);
         if (r == 0)
-            r = strings_add(b->strings, from->cgroup_path, &to->cgroup);
+            r = strings_add(&b->strings, from->cgroup_path, &to->cgroup);
         if (r == 0)
             r = add_labels(b, i, from->cgroup_path);
         if (r < 0)
@@ -437,7 +435,7 @@ static int build_tables(struct builder *b, const struct window *w)
     if (!b->frame_of_node || !b->stack_of_node || !b->source_of_object)
         return -ENOMEM;
     uint32_t row;
-    int r = strings_add(b->strings, "", &row);
+    int r = strings_add(&b->strings, "", &row);
     if (r == 0)
         r = add_object(b, "", NULL, OBJECT_NONE, &row);
     if (r == 0)
@@ -470,14 +468,14 @@ int builder_build(struct builder *builder, const struct window *window, struct b
         .end_ns = window->end_ns,
         .slot_ns = window->slot_ns,
         .period_ns = b->period_ns,
-        .strings = strings_list(b->strings),
+        .strings = b->strings.texts,
         .objects = b->batch_objects,
         .frames = b->batch_frames,
         .stacks = (const struct batch_stack *)b->stacks.rows,
         .processes = b->batch_processes,
         .labels = b->batch_labels,
         .samples = (const struct batch_sample *)b->samples.rows,
-        .string_count = strings_count(b->strings),
+        .string_count = b->strings.count,
         .object_count = b->object_count,
         .frame_count = b->frames.count,
         .stack_count = b->stacks.count,

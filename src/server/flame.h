@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "server/strings.h"
+#include "base/strings.h"
 
 struct err;
 struct query;

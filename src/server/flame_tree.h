@@ -5,9 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/strings.h"
 #include "server/map64.h"
 #include "server/store.h"
-#include "server/strings.h"
 #include "wire/format.h"
 
 struct flame;

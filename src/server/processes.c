@@ -7,11 +7,11 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/strings.h"
 #include "server/api_internal.h"
 #include "server/exchange.h"
 #include "server/json.h"
 #include "server/store.h"
-#include "server/strings.h"
 
 #define MAX_ROWS 1000000u
 

@@ -10,13 +10,13 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/strings.h"
 #include "server/api.h"
 #include "server/api_internal.h"
 #include "server/exchange.h"
 #include "server/ingest.h"
 #include "server/json.h"
 #include "server/store.h"
-#include "server/strings.h"
 
 #define HOUR_MS 3600000
 

@@ -407,19 +407,6 @@ static void a_full_tree_keeps_the_samples_of_what_it_cuts(void **state)
     strings_free(&flame.objects);
 }
 
-static void names_past_the_limit_are_refused(void **state)
-{
-    struct strings strings = {.max_bytes = 8};
-    uint32_t a, b, again;
-    assert_int_equal(strings_intern(&strings, "abc", 3, &a), 0);
-    assert_int_equal(strings_intern(&strings, "abd", 3, &b), 0);
-    assert_int_equal(strings_intern(&strings, "", 0, &again), -EFBIG);
-    assert_int_equal(strings_intern(&strings, "abcx", 3, &again), 0);
-    assert_int_equal(again, a);
-    assert_int_not_equal(a, b);
-    strings_free(&strings);
-}
-
 /* The deepest stack there may be, below the most groups. */
 static void a_stack_of_the_deepest_kind_fits(void **state)
 {
@@ -450,7 +437,6 @@ int main(void)
         cmocka_unit_test(every_node_holds_the_samples_that_pass_through_it),
         cmocka_unit_test(the_smallest_nodes_are_left_out_of_a_large_answer),
         cmocka_unit_test(a_full_tree_keeps_the_samples_of_what_it_cuts),
-        cmocka_unit_test(names_past_the_limit_are_refused),
         cmocka_unit_test(a_stack_of_the_deepest_kind_fits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,13 +1,15 @@
-/* strings.c: takes texts, gives their numbers. See strings.h. */
-#include "server/strings.h"
+/* strings.c: takes texts, gives their numbers: open addressing over text numbers, at most half
+ * full, each slot with the other half of the hash so that few texts are compared. See strings.h. */
+#include "base/strings.h"
 
+#include <assert.h>
 #include <errno.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-
+#define XXH_INLINE_ALL
 #include <xxhash.h>
 
+/* Texts lie in blocks; one longer than a block gets its own. */
 #define BLOCK_BYTES 65536u
 #define EMPTY       UINT32_MAX
 
@@ -38,51 +40,54 @@ static char *take_bytes(struct strings *strings, size_t len)
     return bytes;
 }
 
-static bool grow_slots(struct strings *strings)
+static int grow_slots(struct strings *strings)
 {
-    size_t slots = strings->slots ? ((size_t)strings->mask + 1) * 2 : 256;
-    struct strings_slot *table = malloc(slots * sizeof(*table));
-    if (!table)
-        return false;
-    memset(table, 0xff, slots * sizeof(*table));
-    uint32_t mask = (uint32_t)(slots - 1);
+    uint32_t count = strings->slots ? (strings->mask + 1) * 2 : 256;
+    struct strings_slot *slots = count ? malloc(count * sizeof(*slots)) : NULL;
+    if (!slots)
+        return -ENOMEM;
+    memset(slots, 0xff, count * sizeof(*slots));
+    uint32_t mask = count - 1;
     for (uint32_t i = 0; i < strings->count; i++) {
         uint64_t hash = XXH3_64bits(strings->texts[i], strlen(strings->texts[i]));
         uint32_t at = (uint32_t)hash & mask;
-        while (table[at].text != EMPTY)
+        while (slots[at].text != EMPTY)
             at = (at + 1) & mask;
-        table[at] = (struct strings_slot){(uint32_t)(hash >> 32), i};
+        slots[at] = (struct strings_slot){(uint32_t)(hash >> 32), i};
     }
     free(strings->slots);
-    strings->slots = table;
+    strings->slots = slots;
     strings->mask = mask;
-    return true;
+    return 0;
 }
 
-static bool grow_texts(struct strings *strings)
+static int grow_texts(struct strings *strings)
 {
-    if (strings->cap > UINT32_MAX / 4)
-        return false;
     uint32_t cap = strings->cap ? strings->cap * 2 : 256;
-    const char **texts = realloc(strings->texts, cap * sizeof(*texts));
+    const char **texts = cap ? realloc(strings->texts, cap * sizeof(*texts)) : NULL;
     if (!texts)
-        return false;
+        return -ENOMEM;
     strings->texts = texts;
     strings->cap = cap;
-    return true;
+    return 0;
 }
 
 static int add(struct strings *strings, struct strings_slot *slot, uint64_t hash, const char *text,
                size_t len, uint32_t *ret)
 {
-    if (strings->max_bytes && strings->bytes + len + 1 > strings->max_bytes)
+    if (strings->max_count && strings->count >= strings->max_count)
+        return -ENOSPC;
+    if (strings->max_bytes &&
+        (strings->bytes >= strings->max_bytes || len >= strings->max_bytes - strings->bytes))
         return -EFBIG;
-    if (strings->count == strings->cap && !grow_texts(strings))
-        return -ENOMEM;
+    int r = strings->count == strings->cap ? grow_texts(strings) : 0;
+    if (r < 0)
+        return r;
     char *copy = take_bytes(strings, len + 1);
     if (!copy)
         return -ENOMEM;
-    memcpy(copy, text, len);
+    if (len)
+        memcpy(copy, text, len);
     copy[len] = 0;
     strings->bytes += len + 1;
     *slot = (struct strings_slot){(uint32_t)(hash >> 32), strings->count};
@@ -93,8 +98,12 @@ static int add(struct strings *strings, struct strings_slot *slot, uint64_t hash
 
 int strings_intern(struct strings *strings, const char *text, size_t len, uint32_t *ret)
 {
-    if ((!strings->slots || strings->count >= strings->mask / 2) && !grow_slots(strings))
-        return -ENOMEM;
+    assert(len == 0 || !memchr(text, 0, len));
+    if (!strings->slots || strings->count > strings->mask / 2) {
+        int r = grow_slots(strings);
+        if (r < 0)
+            return r;
+    }
     uint64_t hash = XXH3_64bits(text, len);
     uint32_t at = (uint32_t)hash & strings->mask;
     for (; strings->slots[at].text != EMPTY; at = (at + 1) & strings->mask) {
@@ -110,14 +119,33 @@ int strings_intern(struct strings *strings, const char *text, size_t len, uint32
     return add(strings, &strings->slots[at], hash, text, len, ret);
 }
 
-void strings_free(struct strings *strings)
+int strings_add(struct strings *strings, const char *text, uint32_t *ret)
+{
+    return strings_intern(strings, text, strlen(text), ret);
+}
+
+static void free_blocks(struct strings *strings)
 {
     while (strings->blocks) {
         struct strings_block *next = strings->blocks->next;
         free(strings->blocks);
         strings->blocks = next;
     }
+}
+
+void strings_clear(struct strings *strings)
+{
+    free_blocks(strings);
+    strings->count = 0;
+    strings->bytes = 0;
+    if (strings->slots)
+        memset(strings->slots, 0xff, ((size_t)strings->mask + 1) * sizeof(*strings->slots));
+}
+
+void strings_free(struct strings *strings)
+{
+    free_blocks(strings);
     free(strings->texts);
     free(strings->slots);
-    *strings = (struct strings){.max_bytes = strings->max_bytes};
+    *strings = (struct strings){.max_bytes = strings->max_bytes, .max_count = strings->max_count};
 }
