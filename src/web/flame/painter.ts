@@ -1,4 +1,5 @@
 // painter.ts: takes a tree and what of it is visible, draws it on a canvas, root at the bottom.
+import { percentText } from "../format";
 import type { Matches } from "./match";
 import {
   css,
@@ -45,9 +46,10 @@ export function levelAt(y: number, scroll: number, geometry: Geometry): number {
   return Math.floor((fromBottom + Math.round(scroll)) / geometry.row);
 }
 
-/** Font sizes that are not whole look uneven, and rows that are too low cut descenders. */
+/** Rows get lower so that all can be seen; where that does not help, they stay easy to read. */
 export function rowHeightFor(levels: number, height: number): number {
-  return Math.min(20, Math.max(16, Math.floor(height / levels)));
+  const fitting = Math.floor(height / levels);
+  return fitting < 16 ? 18 : Math.min(20, fitting);
 }
 
 export class Painter {
@@ -175,7 +177,7 @@ export class Painter {
       const width = boxes.end[i] - boxes.start[i];
       if (boxes.cover[i] || width < least || !this.fitter) continue;
       const node = boxes.node[i];
-      const text = this.fitter.fit(this.labelOf(tree, node), width - 2 * pad);
+      const text = this.label(tree, node, width - 2 * pad, this.fitter);
       if (text === "") continue;
       const hue = boxes.match[i] ? matchHue : tree.kind[node];
       const muted = this.isMuted(tree, i, view, searching);
@@ -184,9 +186,13 @@ export class Painter {
     }
   }
 
-  private labelOf(tree: FlameTree, node: number): string {
+  /** Groups tell their share too, where there is room for it. */
+  private label(tree: FlameTree, node: number, room: number, fitter: TextFitter): string {
     const name = nameOf(tree, node);
-    if (tree.kind[node] !== Kind.metadata || node === 0) return name;
-    return `${name}  ${((100 * tree.total[node]) / tree.total[0]).toFixed(1)} %`;
+    if (tree.kind[node] === Kind.metadata && node !== 0) {
+      const both = `${name}  ${percentText(tree.total[node] / tree.total[0])}`;
+      if (fitter.fit(both, room) === both) return both;
+    }
+    return fitter.fit(name, room);
   }
 }
