@@ -2,12 +2,14 @@
 #include "server/ingest.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "server/store.h"
 #include "wire/batch.h"
 
@@ -83,6 +85,8 @@ static int store_batch(struct ingest *in, const struct batch *b, bool *ret_store
         atomic_fetch_add(&in->batches_stored, 1);
         atomic_fetch_add(&in->samples_stored, samples);
     }
+    log_debug("batch taken in node=\"%s\" seq=%" PRIu64 " samples=%" PRIu64 " stored=%d", b->node,
+              b->seq, samples, !duplicate);
     *ret_stored = !duplicate;
     return 0;
 }
