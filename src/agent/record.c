@@ -180,11 +180,7 @@ static void parse_task(struct cursor *c, struct record *ret)
     ret->task.ppid = take_u32(c);
     ret->tid = take_u32(c);
     ret->task.ptid = take_u32(c);
-    /* The record's own time, the moment of the fork, is older than its sample_id's by nothing
-     * that matters; and it is all there is without PERF_SAMPLE_TIME. */
-    uint64_t time = take_u64(c);
-    if (!ret->time)
-        ret->time = time;
+    take_u64(c); /* time: the sample_id's, which a merge has sorted by, is the same */
 }
 
 static void parse_body(uint32_t type, uint16_t misc, struct cursor *c, struct record *ret)
@@ -294,7 +290,9 @@ int record_time(const struct record_format *format, const void *bytes, size_t le
         take_u64(&c);
     if (format->sample_type & PERF_SAMPLE_TID)
         take_u64(&c);
-    if (format->sample_type & PERF_SAMPLE_TIME)
-        *ret_time = take_u64(&c);
-    return c.short_of ? -EBADMSG : 0;
+    uint64_t time = format->sample_type & PERF_SAMPLE_TIME ? take_u64(&c) : 0;
+    if (c.short_of)
+        return -EBADMSG;
+    *ret_time = time;
+    return 0;
 }
