@@ -331,8 +331,56 @@ async function ranges(page) {
   });
 }
 
+async function nodes(page) {
+  await load(page, "/?start=-6h&end=-4h");
+  const rows = () =>
+    page.call(() =>
+      [...document.querySelectorAll(".process")].map((row) => row.innerText.replace(/\s+/g, " ").trim()),
+    );
+  await check("a process that runs on two nodes stands there twice, with the node", async () => {
+    assert.deepEqual(await rows(), ["twin node-1 75.0 %", "twin node-2 25.0 %"]);
+  });
+  await page.clickOn("li:last-child .process");
+  await settle(page);
+  await check("a click shows that of the one node", async () => {
+    assert.match(await visible(page, ".summary"), /^50 samples/);
+    assert.match(await address(page), /node=node-2/);
+    assert.deepEqual((await processes(page)).map((row) => row[2]), ["false", "true"]);
+    assert.equal((await rows()).length, 2);
+  });
+  await page.clickOn("li:last-child .process");
+  await settle(page);
+  await check("a second click shows both again", async () => {
+    assert.match(await visible(page, ".summary"), /^200 samples/);
+    assert.doesNotMatch(await address(page), /node=|process=/);
+  });
+}
+
+async function depths(page) {
+  await load(page, "/?start=-10h&end=-8h");
+  const edges = await page.call(() => {
+    const { left, top, bottom, width } = document.querySelector(".flame").getBoundingClientRect();
+    return { x: left + width / 2, top: top + 9, bottom: bottom - 9 };
+  });
+  await check("a stack that is higher than the page says so", async () => {
+    assert.match(await visible(page, ".more-rows"), /^▲ \d+ more rows$/);
+  });
+  await check("dragging goes up to its end, and the root stays at the bottom", async () => {
+    for (let i = 0; i < 4; i++) await page.drag(edges.x, edges.top + 20, 0, 500);
+    assert.match(await tooltipUnder(page, edges.x, edges.top), /^f100 /);
+    assert.match(await tooltipUnder(page, edges.x, edges.bottom), /^all /);
+    assert.equal(await visible(page, ".more-rows"), "");
+  });
+  await check("a click on the bottom bar goes back down", async () => {
+    await page.click(edges.x, edges.bottom);
+    await settle(page);
+    assert.match(await tooltipUnder(page, edges.x, edges.bottom - 18), /^deep /);
+  });
+}
+
 await withPage(look, async (page) => {
-  for (const part of [looking, colours, moving, keyboard, searching, choosing, ranges]) {
+  const parts = [looking, colours, moving, keyboard, searching, choosing, ranges, nodes, depths];
+  for (const part of parts) {
     await part(page).catch((error) => check(`${part.name} goes on to its end`, () => Promise.reject(error)));
   }
   await check("the page complained of nothing", async () => {

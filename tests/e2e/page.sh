@@ -44,6 +44,11 @@ post() { # make_batch's options; folded lines on stdin
 }
 
 now=$(date +%s)
+deep=deep
+for i in $(seq 100); do deep="$deep;f$i"; done
+echo "$deep 10" | post --node node-1 --seq 10 --end $((now - 32400))
+echo "twin;main 150" | post --node node-1 --seq 11 --end $((now - 18000))
+echo "twin;main 50" | post --node node-2 --seq 1 --end $((now - 18000))
 post --node node-1 --seq 1 --end $((now - 7200)) <<'END'
 earlier;main;idle 250
 END
