@@ -66,7 +66,7 @@ static bool is_hex(struct part part, size_t len)
 /* False, and nothing copied, if it does not fit: half a name is another name. */
 static bool copy(char *to, size_t size, struct part part)
 {
-    if (part.len == 0 || part.len >= size)
+    if (part.len == 0 || part.len >= size || memchr(part.p, 0, part.len))
         return false;
     memcpy(to, part.p, part.len);
     to[part.len] = 0;
@@ -217,7 +217,7 @@ static bool copy_unescaped(char *to, size_t size, struct part part)
             c = (char)value;
             i += 3;
         }
-        if (n + 1 >= size) {
+        if (n + 1 >= size || c == 0) {
             to[0] = 0;
             return false;
         }

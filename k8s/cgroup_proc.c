@@ -76,7 +76,7 @@ int cgroup_choose_path(const char *text, size_t len, char ret_path[CGROUP_PATH_M
          * (slice:cri-containerd:id). */
         struct span hierarchy, controllers;
         if (!next_piece(&line, ':', &hierarchy) || !next_piece(&line, ':', &controllers) ||
-            line.len == 0 || line.p[0] != '/')
+            line.len == 0 || line.p[0] != '/' || memchr(line.p, 0, line.len))
             continue;
         line.len = fitting(line);
         int score = line_score(hierarchy, line);

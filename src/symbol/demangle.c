@@ -1,13 +1,13 @@
 /* demangle.c: takes a linker's name, gives the readable one. See demangle.h.
  *
  * libiberty does the work, within bounds of ours: names come from files that a container may have
- * written, and a name of 34 bytes makes c++filt run for years. Three ways lead there, each has its
- * guard:
- *   - output that grows as 2^n: the writing is left by longjmp when it passes DEMANGLE_OUT_MAX;
- *   - a C++ name whose tree, with its shared parts spelled out, is huge, and is walked but not
- *     printed: the tree is measured first;
- *   - a Rust v0 name that counts lifetimes of a path that is not printed: looked for in the name.
- */
+ * written, and one of 34 bytes keeps c++filt busy for years. Such names are found before they are
+ * read, and left as they are:
+ *   - output that grows as 2^n is left by longjmp when it passes DEMANGLE_OUT_MAX;
+ *   - a C++ name whose tree, with its shared parts spelled out, is huge, and is walked without
+ *     being printed: its tree is measured;
+ *   - a C++ conversion operator, of which each template argument list is read twice: counted;
+ *   - a Rust v0 name that counts lifetimes of a path that is not printed: see tame_rust(). */
 #include "symbol/demangle.h"
 
 #include <libiberty/demangle.h>
@@ -24,19 +24,31 @@
  * some thousands. */
 #define TREE_MAX 65536u
 
+/* Reading takes 2^n steps for n of them. */
+#define CONVERSION_LISTS_MAX 6u
+
+/* Output may double with each of a Rust name's back references. */
+#define BACK_REFERENCES_MAX 10u
+
 struct output {
     char *text;
     size_t len;
+    bool holds_memory; /* libiberty may, now: it must come to its own end */
+    bool is_full;
     jmp_buf full;
 };
 
-/* libiberty gives no way to stop it but this. It holds no memory while it prints a C++ name (its
- * work areas are on the stack); see is_tame_rust() for Rust. */
+/* libiberty gives no way to stop it but this. It holds no memory while it prints a C++ name: its
+ * work areas are on the stack. */
 static void take_output(const char *text, size_t len, void *ctx)
 {
     struct output *out = ctx;
-    if (len >= DEMANGLE_OUT_MAX - out->len)
-        longjmp(out->full, 1);
+    if (out->is_full || len >= DEMANGLE_OUT_MAX - out->len) {
+        out->is_full = true;
+        if (!out->holds_memory)
+            longjmp(out->full, 1);
+        return;
+    }
     memcpy(out->text + out->len, text, len);
     out->len += len;
     out->text[out->len] = 0;
@@ -134,8 +146,23 @@ static bool has_pack(const char *name)
     return strstr(name, "Dp") || strstr(name, "sp") || strstr(name, "sZ") || strstr(name, "sP");
 }
 
+/* The type of a conversion operator (cv) may be a template parameter with arguments, T_I...E, or a
+ * parameter before the operator's own arguments: libiberty reads them as one, then as the other,
+ * and so on inside. Templates as template parameters are rare. */
+static bool has_deep_conversion(const char *name)
+{
+    size_t lists = 0;
+    if (!strstr(name, "cv"))
+        return false;
+    for (const char *p = strstr(name, "_I"); p; p = strstr(p + 1, "_I"))
+        lists += p > name && (p[-1] == 'T' || (p - name > 1 && p[-2] == 'T'));
+    return lists > CONVERSION_LISTS_MAX;
+}
+
 static bool demangle_cxx(const char *name, size_t len, char *ret)
 {
+    if (has_deep_conversion(name))
+        return false;
     void *block = NULL; /* not changed after setjmp() */
     struct demangle_component *root = cplus_demangle_v3_components(name, OPTIONS, &block);
     struct output out = {.text = ret};
@@ -158,35 +185,65 @@ static bool is_base62(char c)
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
-/* Rust v0 (RFC 2603). "G" <base-62-number> is a count of lifetimes, which libiberty runs through
- * even where it prints nothing: three digits are never meant. "u" before an identifier's length
- * says punycode, for which it holds memory while it prints, so that leaving it would leak: a name
- * with it may have too few back references ("B") to grow out of bounds. Both may be found inside
- * an identifier, which costs that name its readable form. */
-static bool is_tame_rust(const char *name)
+static bool print_rust(const char *name, bool holds_memory, char *ret)
+{
+    struct output out = {.text = ret, .holds_memory = holds_memory};
+    *ret = 0;
+    if (setjmp(out.full) != 0)
+        return false;
+    return rust_demangle_callback(name, OPTIONS, take_output, &out) && !out.is_full && *ret;
+}
+
+/* What in a v0 name (RFC 2603) libiberty must not be given: "G" <base-62-number> behind F or D, a
+ * count of lifetimes, of three digits or more, since it runs through the count even where it prints
+ * nothing; "u" before an identifier's length, which says punycode, for which it holds memory while
+ * it prints, so that leaving it would leak. */
+static bool is_wild(const char *name, size_t at, bool may_grow)
+{
+    if (name[at] == 'u')
+        return may_grow && name[at + 1] >= '0' && name[at + 1] <= '9';
+    if (name[at] != 'G' || at == 0 || (name[at - 1] != 'F' && name[at - 1] != 'D'))
+        return false;
+    size_t digits = 0;
+    while (is_base62(name[at + 1 + digits]))
+        digits++;
+    return digits > 2 && name[at + 1 + digits] == '_';
+}
+
+/* Replaces what is wild in the name; how often. */
+static size_t tame_rust(char *name, size_t len, char with, bool may_grow)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < len; i++) {
+        if (!is_wild(name, i, may_grow))
+            continue;
+        name[i] = with;
+        count++;
+    }
+    return count;
+}
+
+/* Mostly it is wild by chance, in a crate's hash, which is not printed: then any other letter there
+ * gives the same readable name, and two of them are tried. In its own place neither letter means
+ * anything; in an identifier the two names differ. */
+static bool demangle_rust_v0(const char *name, size_t len, char *ret)
 {
     size_t back_references = 0;
     bool has_punycode = false;
-    for (const char *p = name; *p; p++) {
-        if (*p == 'G') {
-            size_t digits = 0;
-            while (is_base62(p[1 + digits]))
-                digits++;
-            if (digits > 2 && p[1 + digits] == '_')
-                return false;
-        }
-        has_punycode |= *p == 'u' && p[1] >= '0' && p[1] <= '9';
-        back_references += *p == 'B';
+    for (size_t i = 0; i < len; i++) {
+        back_references += name[i] == 'B';
+        has_punycode |= is_wild(name, i, true) && name[i] == 'u';
     }
-    return !has_punycode || back_references <= 2;
-}
-
-static bool demangle_rust(const char *name, char *ret)
-{
-    struct output out = {.text = ret};
-    if (setjmp(out.full) != 0)
+    bool may_grow = back_references > BACK_REFERENCES_MAX;
+    char tame[DEMANGLE_IN_MAX + 1], other[DEMANGLE_OUT_MAX];
+    memcpy(tame, name, len + 1);
+    if (tame_rust(tame, len, 'H', may_grow) == 0)
+        return print_rust(name, has_punycode, ret);
+    if (!print_rust(tame, has_punycode && !may_grow, ret))
         return false;
-    return rust_demangle_callback(name, OPTIONS, take_output, &out) && *ret;
+    memcpy(tame, name, len + 1);
+    tame_rust(tame, len, 'J', may_grow);
+    return print_rust(tame, has_punycode && !may_grow, other) && strcmp(ret, other) == 0;
 }
 
 bool demangle_name(const char *name, char ret[DEMANGLE_OUT_MAX])
@@ -197,9 +254,9 @@ bool demangle_name(const char *name, char ret[DEMANGLE_OUT_MAX])
     if (len > DEMANGLE_IN_MAX || name[0] != '_')
         return false;
     if (name[1] == 'R')
-        done = is_tame_rust(name) && demangle_rust(name, ret);
+        done = demangle_rust_v0(name, len, ret);
     else if (name[1] == 'Z')
-        done = demangle_rust(name, ret) || (*ret = 0, demangle_cxx(name, len, ret));
+        done = print_rust(name, false, ret) || (*ret = 0, demangle_cxx(name, len, ret));
     if (!done)
         *ret = 0;
     return done;

@@ -100,7 +100,8 @@ static bool parse_line(const char *p, size_t len, struct line *ret)
     size_t digits = 0;
     for (; p < end && hex_digit(*p) >= 0; p++, digits++)
         address = address << 4 | (unsigned)hex_digit(*p);
-    if (digits == 0 || digits > 16 || end - p < 4 || p[0] != ' ' || p[2] != ' ')
+    if (digits == 0 || digits > 16 || end - p < 4 || p[0] != ' ' || p[2] != ' ' ||
+        memchr(p, 0, (size_t)(end - p)))
         return false;
     struct line line = {.address = address, .type = p[1], .name = p + 3};
     const char *tab = memchr(line.name, '\t', (size_t)(end - line.name));
