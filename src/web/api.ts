@@ -78,7 +78,8 @@ function number(json: Json, key: string): number {
 
 function text(json: Json, key: string): string {
   const value = json[key];
-  if (typeof value !== "string") throw new ApiError(`the server's answer is odd: ${key} is no text`);
+  if (typeof value !== "string")
+    throw new ApiError(`the server's answer is odd: ${key} is no text`);
   return value;
 }
 
@@ -208,9 +209,7 @@ async function get<T>(path: string, read: (json: unknown) => T, signal: AbortSig
     response = await fetch(new URL(path, document.baseURI), { signal });
   } catch (error) {
     if (signal.aborted) throw error;
-    throw new ApiError(
-      `podflame-server does not answer at ${location.host}. Is it still running?`,
-    );
+    throw new ApiError(`podflame-server does not answer at ${location.host}. Is it still running?`);
   }
   if (!response.ok) throw new ApiError(readError(response.status, await response.text()));
   let json: unknown;

@@ -7,163 +7,177 @@ import { FlameWidget } from "podflame/flame/widget";
 
 /** The same tree on every run: `count` nodes on up to 60 levels, most of them narrow. */
 function makeColumns(count) {
-  let state = 1;
-  const roll = (sides) => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return Math.floor((state / 4294967296) * sides);
-  };
-  const depth = new Array(count);
-  depth[0] = 0;
-  for (let i = 1; i < count; i++) {
-    const last = depth[i - 1];
-    const deeper = last === 0 || (last < 60 && roll(100) < 62);
-    depth[i] = deeper ? last + 1 : 1 + roll(last);
-  }
-  const self = depth.map((_, i) => (depth[i + 1] > depth[i] ? roll(2) : 1 + roll(8)));
-  const total = self.slice();
-  const open = [];
-  const close = (to) => {
-    while (open.length > to) {
-      const node = open.pop();
-      if (open.length > 0) total[open[open.length - 1]] += total[node];
+    let state = 1;
+    const roll = (sides) => {
+        state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+        return Math.floor((state / 4294967296) * sides);
+    };
+    const depth = new Array(count);
+    depth[0] = 0;
+    for (let i = 1; i < count; i++) {
+        const last = depth[i - 1];
+        const deeper = last === 0 || (last < 60 && roll(100) < 62);
+        depth[i] = deeper ? last + 1 : 1 + roll(last);
     }
-  };
-  for (let i = 0; i < count; i++) {
-    close(depth[i]);
-    open.push(i);
-  }
-  close(0);
-  const names = Array.from({ length: 20000 }, (_, i) => `library::Module${i % 97}::function_${i}(int)`);
-  return {
-    names,
-    depth,
-    name: depth.map(() => roll(names.length)),
-    kind: depth.map((d, i) => (d === 0 ? 0 : 1 + (i % 2))),
-    self,
-    total,
-  };
+    const self = depth.map((_, i) => (depth[i + 1] > depth[i] ? roll(2) : 1 + roll(8)));
+    const total = self.slice();
+    const open = [];
+    const close = (to) => {
+        while (open.length > to) {
+            const node = open.pop();
+            if (open.length > 0) total[open[open.length - 1]] += total[node];
+        }
+    };
+    for (let i = 0; i < count; i++) {
+        close(depth[i]);
+        open.push(i);
+    }
+    close(0);
+    const names = Array.from(
+        { length: 20000 },
+        (_, i) => `library::Module${i % 97}::function_${i}(int)`,
+    );
+    return {
+        names,
+        depth,
+        name: depth.map(() => roll(names.length)),
+        kind: depth.map((d, i) => (d === 0 ? 0 : 1 + (i % 2))),
+        self,
+        total,
+    };
 }
 
 const answerOf = (c) =>
-  JSON.stringify({
-    start_ms: 0,
-    end_ms: 1,
-    group: [],
-    samples: c.total[0],
-    cpu_ms: 0,
-    period_ns: 1e7,
-    folded_nodes: 0,
-    names: c.names,
-    objects: [""],
-    nodes: { ...c, names: undefined, object: c.depth.map(() => 0) },
-  });
+    JSON.stringify({
+        start_ms: 0,
+        end_ms: 1,
+        group: [],
+        samples: c.total[0],
+        cpu_ms: 0,
+        period_ns: 1e7,
+        folded_nodes: 0,
+        names: c.names,
+        objects: [""],
+        nodes: { ...c, names: undefined, object: c.depth.map(() => 0) },
+    });
 
 /** The peer's own form: nodes that hold their children. */
 function nestedOf(c) {
-  const open = [];
-  const next = [0];
-  let root;
-  for (let i = 0; i < c.depth.length; i++) {
-    const d = c.depth[i];
-    const kind = c.kind[i] === 2 ? "kernel" : "user";
-    const node = { name: c.names[c.name[i]], start: next[d], duration: c.total[i], type: kind, children: [] };
-    next[d + 1] = next[d];
-    next[d] += c.total[i];
-    if (d === 0) root = node;
-    else open[d - 1].children.push(node);
-    open[d] = node;
-  }
-  return [root];
+    const open = [];
+    const next = [0];
+    let root;
+    for (let i = 0; i < c.depth.length; i++) {
+        const d = c.depth[i];
+        const kind = c.kind[i] === 2 ? "kernel" : "user";
+        const node = {
+            name: c.names[c.name[i]],
+            start: next[d],
+            duration: c.total[i],
+            type: kind,
+            children: [],
+        };
+        next[d + 1] = next[d];
+        next[d] += c.total[i];
+        if (d === 0) root = node;
+        else open[d - 1].children.push(node);
+        open[d] = node;
+    }
+    return [root];
 }
 
 /** Frames are run by hand, so that a drawing is measured and not the wait for the screen. */
 const asked = [];
 window.requestAnimationFrame = (frame) => asked.push(frame);
 window.cancelAnimationFrame = (id) => {
-  if (id > 0) asked[id - 1] = null;
+    if (id > 0) asked[id - 1] = null;
 };
 
 function runFrames(canvas) {
-  for (let round = 0; round < 100 && asked.some((frame) => frame); round++) {
-    const now = asked.splice(0);
-    for (const frame of now) if (frame) frame(performance.now());
-  }
-  canvas.getContext("2d").getImageData(0, 0, 1, 1); // what was only noted down is drawn by this
+    for (let round = 0; round < 100 && asked.some((frame) => frame); round++) {
+        const now = asked.splice(0);
+        for (const frame of now) if (frame) frame(performance.now());
+    }
+    canvas.getContext("2d").getImageData(0, 0, 1, 1); // what was only noted down is drawn by this
 }
 
 const millis = (what) => {
-  const start = performance.now();
-  const value = what();
-  return { value, ms: performance.now() - start };
+    const start = performance.now();
+    const value = what();
+    return { value, ms: performance.now() - start };
 };
 
 function median(values) {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)];
+    const sorted = [...values].sort((a, b) => a - b);
+    return sorted[Math.floor(sorted.length / 2)];
 }
 
 /** Ranges to look at: from the whole down to a thousandth, here and there. */
 function rangesOf(total) {
-  const ranges = [];
-  for (let i = 0; i < 60; i++) {
-    const span = total / 10 ** ((i % 20) / 6.5);
-    const left = (total - span) * ((i * 0.618) % 1);
-    ranges.push([left, left + span]);
-  }
-  return ranges;
+    const ranges = [];
+    for (let i = 0; i < 60; i++) {
+        const span = total / 10 ** ((i % 20) / 6.5);
+        const left = (total - span) * ((i * 0.618) % 1);
+        ranges.push([left, left + span]);
+    }
+    return ranges;
 }
 
 function measureOurs(host, text, ranges) {
-  const ignore = () => undefined;
-  const events = { onHover: ignore, onSelect: ignore, onView: ignore, onRowsAbove: ignore };
-  const parse = millis(() => JSON.parse(text));
-  const first = millis(() => {
-    const made = new FlameWidget(host, light, events);
-    made.setTree(readFlame(parse.value).tree);
-    runFrames(host.querySelector("canvas"));
-    return made;
-  });
-  const widget = first.value;
-  const canvas = host.querySelector("canvas");
-  const redraws = ranges.map(
-    ([left, right]) =>
-      millis(() => {
-        widget.show(left, right);
-        runFrames(canvas);
-      }).ms,
-  );
-  widget.destroy();
-  return { parse: parse.ms, first: first.ms, redraw: median(redraws), worst: Math.max(...redraws) };
+    const ignore = () => undefined;
+    const events = { onHover: ignore, onSelect: ignore, onView: ignore, onRowsAbove: ignore };
+    const parse = millis(() => JSON.parse(text));
+    const first = millis(() => {
+        const made = new FlameWidget(host, light, events);
+        made.setTree(readFlame(parse.value).tree);
+        runFrames(host.querySelector("canvas"));
+        return made;
+    });
+    const widget = first.value;
+    const canvas = host.querySelector("canvas");
+    const redraws = ranges.map(
+        ([left, right]) =>
+            millis(() => {
+                widget.show(left, right);
+                runFrames(canvas);
+            }).ms,
+    );
+    widget.destroy();
+    return {
+        parse: parse.ms,
+        first: first.ms,
+        redraw: median(redraws),
+        worst: Math.max(...redraws),
+    };
 }
 
 function measurePeer(host, nodes, ranges) {
-  const canvas = document.createElement("canvas");
-  canvas.width = host.clientWidth;
-  canvas.height = host.clientHeight;
-  host.append(canvas);
-  const first = millis(() => {
-    const plugins = [new FlameChartPlugin({ data: nodes })];
-    const made = new FlameChartContainer({ canvas, plugins });
-    made.render();
-    runFrames(canvas);
-    return made;
-  });
-  const redraws = ranges.map(
-    ([left, right]) =>
-      millis(() => {
-        first.value.setZoom(left, right);
+    const canvas = document.createElement("canvas");
+    canvas.width = host.clientWidth;
+    canvas.height = host.clientHeight;
+    host.append(canvas);
+    const first = millis(() => {
+        const plugins = [new FlameChartPlugin({ data: nodes })];
+        const made = new FlameChartContainer({ canvas, plugins });
+        made.render();
         runFrames(canvas);
-      }).ms,
-  );
-  canvas.remove();
-  return { first: first.ms, redraw: median(redraws), worst: Math.max(...redraws) };
+        return made;
+    });
+    const redraws = ranges.map(
+        ([left, right]) =>
+            millis(() => {
+                first.value.setZoom(left, right);
+                runFrames(canvas);
+            }).ms,
+    );
+    canvas.remove();
+    return { first: first.ms, redraw: median(redraws), worst: Math.max(...redraws) };
 }
 
 window.measure = (count) => {
-  const host = document.getElementById("host");
-  const columns = makeColumns(count);
-  const ranges = rangesOf(columns.total[0]);
-  const ours = measureOurs(host, answerOf(columns), ranges);
-  const peer = measurePeer(host, nestedOf(columns), ranges);
-  return { nodes: count, ours, peer };
+    const host = document.getElementById("host");
+    const columns = makeColumns(count);
+    const ranges = rangesOf(columns.total[0]);
+    const ours = measureOurs(host, answerOf(columns), ranges);
+    const peer = measurePeer(host, nestedOf(columns), ranges);
+    return { nodes: count, ours, peer };
 };

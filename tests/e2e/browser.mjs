@@ -181,7 +181,11 @@ class Page {
     const text = key === "Enter" ? "\r" : key.length === 1 ? key : "";
     const code = { Enter: 13, Escape: 27, Tab: 9 }[key] ?? 0;
     const event = { key, windowsVirtualKeyCode: code };
-    await this.send("Input.dispatchKeyEvent", { type: text ? "keyDown" : "rawKeyDown", ...event, text });
+    await this.send("Input.dispatchKeyEvent", {
+      type: text ? "keyDown" : "rawKeyDown",
+      ...event,
+      text,
+    });
     await this.send("Input.dispatchKeyEvent", { type: "keyUp", ...event });
   }
 

@@ -29,7 +29,10 @@ async function check(name, what) {
 // ---- how the page is read and where things are on it
 
 const visible = (page, selector) =>
-  page.call((s) => document.querySelector(s)?.innerText.replace(/\s+/g, " ").trim() ?? "", selector);
+  page.call(
+    (s) => document.querySelector(s)?.innerText.replace(/\s+/g, " ").trim() ?? "",
+    selector,
+  );
 
 async function load(page, address) {
   await page.open(new URL(address, server).href);
@@ -138,11 +141,14 @@ async function looking(page) {
     assert.match(await tooltipAt(page, 3, 100), /^hot_loop 50\.0 % 500 samples/);
     assert.match(await tooltipAt(page, 4, 600), /^vfs_read 20\.0 % 200 samples .* kernel/);
   });
-  await check("a frame that is too narrow for its name tells all of it under the mouse", async () => {
-    const text = await tooltipAt(page, 3, 925);
-    assert.ok(text.startsWith(`${longName} 15.0 % 150 samples`), text);
-    assert.match(text, /\/usr\/bin\/shop/);
-  });
+  await check(
+    "a frame that is too narrow for its name tells all of it under the mouse",
+    async () => {
+      const text = await tooltipAt(page, 3, 925);
+      assert.ok(text.startsWith(`${longName} 15.0 % 150 samples`), text);
+      assert.match(text, /\/usr\/bin\/shop/);
+    },
+  );
   await check("a frame without a symbol is named by its object and address", async () => {
     assert.match(await tooltipAt(page, 3, 825), /^libshop\.so\+0x1a2b 5\.0 % 50 samples/);
   });
@@ -167,7 +173,10 @@ async function colours(page) {
   await page.appear({ ...look, dark: true });
   await check("on a dark desktop the page is dark", async () => {
     await page.until("the paper is dark", () => {
-      const [r, g, b] = document.querySelector(".flame-base").getContext("2d").getImageData(0, 0, 1, 1).data;
+      const [r, g, b] = document
+        .querySelector(".flame-base")
+        .getContext("2d")
+        .getImageData(0, 0, 1, 1).data;
       return Math.max(r, g, b) < 50;
     });
     const [kr, kg, kb] = await colourAt(page, 4, 600);
@@ -311,11 +320,17 @@ async function ranges(page) {
     assert.match(await visible(page, ".summary"), /^250 samples/);
   });
   await runRange(page, "yesterday");
-  await check("a time that is none gets the server's reason, and what was shown stays", async () => {
-    assert.match(await visible(page, ".error"), /start.*'yesterday'/);
-    assert.equal(await page.call(() => document.querySelectorAll("[aria-invalid=true]").length), 1);
-    assert.match(await visible(page, ".summary"), /^250 samples/);
-  });
+  await check(
+    "a time that is none gets the server's reason, and what was shown stays",
+    async () => {
+      assert.match(await visible(page, ".error"), /start.*'yesterday'/);
+      assert.equal(
+        await page.call(() => document.querySelectorAll("[aria-invalid=true]").length),
+        1,
+      );
+      assert.match(await visible(page, ".summary"), /^250 samples/);
+    },
+  );
   await runRange(page, "-5m");
   await check("a good time after it takes the reason away", async () => {
     assert.equal(await visible(page, ".error"), "");
@@ -335,7 +350,9 @@ async function nodes(page) {
   await load(page, "/?start=-6h&end=-4h");
   const rows = () =>
     page.call(() =>
-      [...document.querySelectorAll(".process")].map((row) => row.innerText.replace(/\s+/g, " ").trim()),
+      [...document.querySelectorAll(".process")].map((row) =>
+        row.innerText.replace(/\s+/g, " ").trim(),
+      ),
     );
   await check("a process that runs on two nodes stands there twice, with the node", async () => {
     assert.deepEqual(await rows(), ["twin node-1 75.0 %", "twin node-2 25.0 %"]);
@@ -345,7 +362,10 @@ async function nodes(page) {
   await check("a click shows that of the one node", async () => {
     assert.match(await visible(page, ".summary"), /^50 samples/);
     assert.match(await address(page), /node=node-2/);
-    assert.deepEqual((await processes(page)).map((row) => row[2]), ["false", "true"]);
+    assert.deepEqual(
+      (await processes(page)).map((row) => row[2]),
+      ["false", "true"],
+    );
     assert.equal((await rows()).length, 2);
   });
   await page.clickOn("li:last-child .process");
@@ -381,7 +401,9 @@ async function depths(page) {
 await withPage(look, async (page) => {
   const parts = [looking, colours, moving, keyboard, searching, choosing, ranges, nodes, depths];
   for (const part of parts) {
-    await part(page).catch((error) => check(`${part.name} goes on to its end`, () => Promise.reject(error)));
+    await part(page).catch((error) =>
+      check(`${part.name} goes on to its end`, () => Promise.reject(error)),
+    );
   }
   await check("the page complained of nothing", async () => {
     assert.deepEqual(page.complaints, []);

@@ -24,12 +24,16 @@ const look = {
 await withPage(look, async (page) => {
   await page.open(url);
   await page.until("the page has its answers", () => {
-    return document.querySelector(".flame-base, .empty h2, .error") &&
-      !document.querySelector("[aria-busy=true]");
+    return (
+      document.querySelector(".flame-base, .empty h2, .error") &&
+      !document.querySelector("[aria-busy=true]")
+    );
   });
   const place = option("--hover", "");
   if (place) await page.hover(...place.split(",").map(Number));
-  await page.call(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+  await page.call(
+    () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))),
+  );
   await writeFile(out, await page.screenshot());
   for (const complaint of page.complaints) console.error(complaint);
 });

@@ -223,7 +223,12 @@ export class FlameWidget {
     const top = topOfLevel(this.tree.depth[node], this.view.scroll, this.geometry);
     const width = Math.max(line * 2, Math.round(right) - Math.round(left) - line);
     context.lineWidth = line;
-    context.strokeRect(Math.round(left) + line / 2, top + line / 2, width, this.geometry.row - line - 1);
+    context.strokeRect(
+      Math.round(left) + line / 2,
+      top + line / 2,
+      width,
+      this.geometry.row - line - 1,
+    );
   }
 
   /** A place in the host's box, in device pixels. */

@@ -2,14 +2,24 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { ApiError, flamePath, processesPath, readError, readFlame, readNodes, readProcesses } from "../api";
+import {
+  ApiError,
+  flamePath,
+  processesPath,
+  readError,
+  readFlame,
+  readNodes,
+  readProcesses,
+} from "../api";
 import { nameOf } from "../flame/tree";
 import { readUrl } from "../url";
 
 interface Operation {
   readonly parameters?: readonly { readonly name?: string; readonly $ref?: string }[];
   readonly responses: {
-    readonly "200": { readonly content: { readonly "application/json": { readonly example: unknown } } };
+    readonly "200": {
+      readonly content: { readonly "application/json": { readonly example: unknown } };
+    };
   };
 }
 
@@ -19,7 +29,8 @@ interface Description {
 
 const file = `${process.env["top_srcdir"] ?? "../.."}/src/server/openapi.json`;
 const api = JSON.parse(readFileSync(file, "utf8")) as Description;
-const example = (path: string) => api.paths[path].get.responses["200"].content["application/json"].example;
+const example = (path: string) =>
+  api.paths[path].get.responses["200"].content["application/json"].example;
 
 test("the flame example of the API's description becomes a tree", () => {
   const flame = readFlame(example("/api/v1/flame"));
@@ -64,7 +75,10 @@ test("an answer of another shape is an error that says where", () => {
     [{ ...good, samples: "3" }, /samples is no number/],
     [{ ...good, names: [1] }, /names holds what is no text/],
     [{ ...good, nodes: { ...(good["nodes"] as object), total: [1] } }, /column total has 1 rows/],
-    [{ ...good, nodes: { ...(good["nodes"] as object), self: [null, 0, 0, 0] } }, /nodes.self\[0\]/],
+    [
+      { ...good, nodes: { ...(good["nodes"] as object), self: [null, 0, 0, 0] } },
+      /nodes.self\[0\]/,
+    ],
   ];
   for (const [answer, reason] of bad) {
     assert.throws(

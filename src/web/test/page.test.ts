@@ -48,7 +48,15 @@ test("a time without a zone is the reader's own", () => {
 });
 
 test("other times go to the server as they are", () => {
-  for (const text of ["-5m", "now", "1795363200", "2026-11-22T16:00:00Z", "yesterday", "", "2026-99-99"]) {
+  for (const text of [
+    "-5m",
+    "now",
+    "1795363200",
+    "2026-11-22T16:00:00Z",
+    "yesterday",
+    "",
+    "2026-99-99",
+  ]) {
     assert.equal(completeTime(text), text);
   }
 });
@@ -81,10 +89,8 @@ test("numbers are as people read them", () => {
     "3 d 4 h",
   ]);
   assert.equal(rfc3339(1795363200000), "2026-11-22T16:00:00Z");
-  assert.deepEqual([5, 600, 7200, 864000].map((s) => ageText(0, s * 1000)), [
-    "5 s ago",
-    "10 min ago",
-    "2 h ago",
-    "10 days ago",
-  ]);
+  assert.deepEqual(
+    [5, 600, 7200, 864000].map((s) => ageText(0, s * 1000)),
+    ["5 s ago", "10 min ago", "2 h ago", "10 days ago"],
+  );
 });

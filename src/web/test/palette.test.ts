@@ -1,6 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { dark, light, ownStyle, runStyle, shadeOfName, styleCount, stylesOf } from "../flame/palette";
+import {
+  dark,
+  light,
+  ownStyle,
+  runStyle,
+  shadeOfName,
+  styleCount,
+  stylesOf,
+} from "../flame/palette";
 import { coverSteps } from "../flame/scan";
 import { Kind } from "../flame/tree";
 

@@ -64,10 +64,13 @@ test("a match shows although it is the smallest part of its run", () => {
   const matches = findMatches(tree, "bbb");
   const boxes = boxesFor(100);
   scanLevel(tree, 1, spanOver(0, 100000, 100), matches.before, boxes);
-  assert.deepEqual(list(boxes).map((b) => [b.start, b.match]), [
-    [0, 1],
-    [0, 0],
-  ]);
+  assert.deepEqual(
+    list(boxes).map((b) => [b.start, b.match]),
+    [
+      [0, 1],
+      [0, 0],
+    ],
+  );
 });
 
 test("the cost follows the pixels, not the nodes", () => {

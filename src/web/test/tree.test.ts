@@ -22,7 +22,10 @@ test("a level holds its nodes from left to right", () => {
   const tree = treeOf(folded);
   assert.equal(levelCount(tree), 3);
   const level2 = tree.nodeAt.subarray(tree.levels[2], tree.levels[3]);
-  assert.deepEqual([...level2].map((node) => tree.x[node]), [0, 3, 5]);
+  assert.deepEqual(
+    [...level2].map((node) => tree.x[node]),
+    [0, 3, 5],
+  );
 });
 
 test("no nodes of a level overlap, and each lies within its parent", () => {

@@ -27,8 +27,9 @@ function Chips() {
 export function Summary() {
   const shown = flame.value.value;
   const all = processes.value.value;
-  if (!shown) return <div class="summary quiet">{flame.value.loading ? "Asking the server…" : ""}</div>;
-  const isAll = query.value.filters.length === 0;
+  if (!shown)
+    return <div class="summary quiet">{flame.value.loading ? "Asking the server…" : ""}</div>;
+  const isAll = query.value.filters.length === 0 && shown.samples > 0;
   const load = isAll && all && all.capacityMs > 0 ? all.cpuMs / all.capacityMs : null;
   return (
     <div class="summary">

@@ -7,11 +7,11 @@ import { wordsOf } from "./frame";
 
 const gap = 14;
 
-/** Beside the mouse, on the side where there is room. */
+/** Above the mouse, or below it where there is no room, and within the window. */
 function place(box: HTMLElement, x: number, y: number): void {
   const { width, height } = box.getBoundingClientRect();
-  const left = x + gap + width > innerWidth ? Math.max(8, x - gap - width) : x + gap;
-  const top = y - gap - height < 8 ? y + gap : y - gap - height;
+  const left = Math.max(8, Math.min(x + gap, innerWidth - 8 - width));
+  const top = y - gap - height < 8 ? y + gap + 6 : y - gap - height;
   box.style.transform = `translate(${Math.round(left)}px, ${Math.round(top)}px)`;
 }
 
