@@ -29,8 +29,8 @@ async function pageIn(dir) {
   await writeFile(
     html,
     `<!doctype html><meta charset="utf-8"><style>body { margin: 0; font-family: sans-serif }
-    #host { position: relative; width: 1280px; height: 1200px }
-    #host canvas { position: absolute; inset: 0 }</style><div id="host"></div>
+    div { position: relative; width: 1280px; height: 1200px }
+    canvas { position: absolute; inset: 0 }</style><div id="ours"></div><div id="peer"></div>
     <script src="page.js"></script>`,
   );
   return pathToFileURL(html).href;
