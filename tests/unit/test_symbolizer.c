@@ -9,6 +9,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <link.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -65,6 +66,16 @@ __attribute__((noinline)) static int function_to_find(int x)
 __attribute__((noinline)) static int another_function(int x)
 {
     return x * 5 + (int)getppid();
+}
+
+/* Three names of one function, of which a reader looks for the second. */
+int __pf_of_three_names(int x);
+int pf_of_three_names(int x) __attribute__((alias("__pf_of_three_names")));
+int _pf_of_three_names(int x) __attribute__((weak, alias("__pf_of_three_names")));
+
+int __pf_of_three_names(int x)
+{
+    return x ^ 77;
 }
 
 /* This program is mapped by its segments: where in its file a function's byte lies, asked of the
@@ -202,6 +213,142 @@ static void names_outlive_a_call_that_is_over_the_limit(void **state)
     assert_string_equal(addr.name, "another_function");
 }
 
+static void of_names_at_one_address_the_plainest_is_given(void **state)
+{
+    _cleanup_(symbolizer_free) struct symbolizer *s = make(1u << 20);
+    struct source source = {.path = "/proc/self/exe"};
+    struct symbol_key key = key_of(1);
+    struct symbol_addr addr = {.file_offset = offset_of(__pf_of_three_names)};
+    assert_int_equal(symbolizer_resolve(s, &key, open_source, &source, &addr, 1, NULL), 0);
+    assert_string_equal(addr.name, "pf_of_three_names");
+}
+
+/* One of the fuzzer's seeds. */
+static size_t read_seed(const char *name, char *to, size_t size)
+{
+    char path[PATH_MAX];
+    const char *top = getenv("top_srcdir");
+    snprintf(path, sizeof(path), "%s/tests/fuzz/corpus/elf/%s", top ? top : ".", name);
+    _cleanup_fclose_ FILE *f = fopen(path, "r");
+    assert_non_null(f);
+    size_t len = fread(to, 1, size, f);
+    assert_true(len > 0 && len < size);
+    return len;
+}
+
+static int file_of(const char *bytes, size_t len)
+{
+    int fd = memfd_create("elf", MFD_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(fs_write_all(fd, bytes, len), 0);
+    return fd;
+}
+
+/* big32 and big64 have "first" at 0x10100, 16 bytes; "second" behind it, 32 bytes; inside that, at
+ * 0x10118, "inner@@V_1", 8 bytes; and a symbol without a size at 0x10130. */
+static void files_of_any_class_and_byte_order_are_read(void **state)
+{
+    static const char *const seeds[] = {"big32", "big64"};
+    for (size_t i = 0; i < ARRAY_LEN(seeds); i++) {
+        char bytes[8192];
+        struct source source = {.fd = file_of(bytes, read_seed(seeds[i], bytes, sizeof(bytes)))};
+        _cleanup_(symbolizer_free) struct symbolizer *s = make(1u << 20);
+        struct symbol_key key = key_of(1);
+        struct symbol_addr addrs[0x50];
+        for (size_t a = 0; a < ARRAY_LEN(addrs); a++)
+            addrs[a] = (struct symbol_addr){.file_offset = 0xff + a};
+        assert_int_equal(symbolizer_resolve(s, &key, open_source, &source, addrs, 0x50, NULL), 0);
+        for (size_t a = 0; a < ARRAY_LEN(addrs); a++) {
+            uint64_t at = 0x100ff + a;
+            const char *want = at < 0x10100   ? NULL
+                               : at < 0x10110 ? "first"
+                               : at < 0x10118 ? "second"
+                               : at < 0x10120 ? "inner"
+                               : at < 0x10130 ? "second"
+                                              : NULL;
+            assert_int_equal(addrs[a].address, at);
+            if (want)
+                assert_string_equal(addrs[a].name, want);
+            else
+                assert_null(addrs[a].name);
+        }
+        assert_int_equal(addrs[0x25].start, 0x10110);
+
+        uint8_t id[ELF_BUILD_ID_MAX];
+        size_t id_len = 0;
+        assert_int_equal(elf_read_build_id(source.fd, id, &id_len, NULL), 0);
+        assert_int_equal(id_len, 20);
+        for (uint8_t b = 0; b < 20; b++)
+            assert_int_equal(id[b], b);
+        close(source.fd);
+    }
+}
+
+/* Whatever is missing, an address has its right name or none. */
+static void a_file_cut_anywhere_gives_no_wrong_name(void **state)
+{
+    static const char *const seeds[] = {"static", "static32", "shared", "big64"};
+    for (size_t i = 0; i < ARRAY_LEN(seeds); i++) {
+        char bytes[8192];
+        enum { COUNT = 1024 };
+        struct symbol_addr whole[COUNT] = {0}, cut[COUNT];
+        size_t len = read_seed(seeds[i], bytes, sizeof(bytes)), named = 0;
+        for (size_t a = 0; a < COUNT; a++)
+            whole[a].file_offset = 0x80 + a * (len - 0x80) / COUNT;
+        struct source source = {.fd = file_of(bytes, len)};
+        struct symbol_key key = key_of(1);
+        _cleanup_(symbolizer_free) struct symbolizer *s = make(1u << 20);
+        assert_int_equal(symbolizer_resolve(s, &key, open_source, &source, whole, COUNT, NULL), 0);
+        for (size_t a = 0; a < COUNT; a++)
+            named += whole[a].name != NULL;
+        assert_true(named > 5);
+        while (len-- > 0) {
+            assert_int_equal(ftruncate(source.fd, (off_t)len), 0);
+            _cleanup_(symbolizer_free) struct symbolizer *fresh = make(1u << 20);
+            for (size_t a = 0; a < COUNT; a++)
+                cut[a] = (struct symbol_addr){.file_offset = whole[a].file_offset};
+            symbolizer_resolve(fresh, &key, open_source, &source, cut, COUNT, NULL);
+            for (size_t a = 0; a < COUNT; a++) {
+                if (cut[a].translated)
+                    assert_int_equal(cut[a].address, whole[a].address);
+                if (cut[a].name)
+                    assert_string_equal(cut[a].name, whole[a].name);
+            }
+        }
+        close(source.fd);
+    }
+}
+
+static void what_was_learnt_stays_when_the_file_goes_bad(void **state)
+{
+    char bytes[8192];
+    struct source source = {.fd = file_of(bytes, read_seed("big64", bytes, sizeof(bytes)))};
+    struct symbol_key key = key_of(1);
+    struct symbol_addr addrs[2] = {{.file_offset = 0x100}, {.file_offset = 0x118}};
+    _cleanup_(symbolizer_free) struct symbolizer *s = make(1u << 20);
+    assert_int_equal(symbolizer_resolve(s, &key, open_source, &source, addrs, 1, NULL), 0);
+    assert_int_equal(ftruncate(source.fd, 100), 0);
+    assert_true(symbolizer_resolve(s, &key, open_source, &source, addrs, 2, NULL) < 0);
+    assert_string_equal(addrs[0].name, "first");
+    assert_null(addrs[1].name);
+    assert_int_equal(addrs[1].address, 0x10118);
+    close(source.fd);
+}
+
+static void a_file_without_a_build_id_or_that_is_none_is_told_apart(void **state)
+{
+    char bytes[8192];
+    uint8_t id[ELF_BUILD_ID_MAX];
+    size_t id_len = 0, len = read_seed("big64", bytes, sizeof(bytes));
+    memcpy(bytes + 0x300 + 12, "GNX", 3);
+    _cleanup_close_ int none = file_of(bytes, len), text = file_of("#!/bin/sh\n", 10);
+    struct err err = {0};
+    assert_int_equal(elf_read_build_id(none, id, &id_len, &err), -ENODATA);
+    assert_string_equal(err.text, "no build-id");
+    assert_int_equal(elf_read_build_id(text, id, &id_len, &err), -ENOEXEC);
+    assert_int_equal(id_len, 0);
+}
+
 static void the_vdso_is_a_file_with_names_and_a_build_id(void **state)
 {
     struct err err = {0};
@@ -215,7 +362,6 @@ static void the_vdso_is_a_file_with_names_and_a_build_id(void **state)
     size_t len = 0;
     assert_int_equal(elf_read_build_id(fd, id, &len, NULL), 0);
     assert_true(len >= 8);
-    /* Where the dynamic loader finds the function, from a symbol table it reads itself. */
     enum { SIZE = 65536 };
     struct symbol_addr *addrs = calloc(SIZE, sizeof(*addrs));
     assert_non_null(addrs);
@@ -241,6 +387,11 @@ int main(void)
         cmocka_unit_test(what_is_no_regular_file_or_no_elf_is_refused_without_waiting),
         cmocka_unit_test(objects_are_kept_apart_and_the_least_used_is_forgotten),
         cmocka_unit_test(names_outlive_a_call_that_is_over_the_limit),
+        cmocka_unit_test(of_names_at_one_address_the_plainest_is_given),
+        cmocka_unit_test(files_of_any_class_and_byte_order_are_read),
+        cmocka_unit_test(a_file_cut_anywhere_gives_no_wrong_name),
+        cmocka_unit_test(what_was_learnt_stays_when_the_file_goes_bad),
+        cmocka_unit_test(a_file_without_a_build_id_or_that_is_none_is_told_apart),
         cmocka_unit_test(the_vdso_is_a_file_with_names_and_a_build_id),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
