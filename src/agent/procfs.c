@@ -221,7 +221,9 @@ int procfs_scan(int proc_fd, procfs_fn fn, void *ctx, struct err *err)
         if (dir < 0)
             continue;
         int r = scan_process(&scan, dir, pid);
-        if (r && !is_gone_or_forbidden(r))
+        if (r > 0)
+            return r;
+        if (r < 0 && r != -EBADMSG && !is_gone_or_forbidden(r))
             return err_errno(err, r, "reading /proc/%u", pid);
     }
     return 0;
