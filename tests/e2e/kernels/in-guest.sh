@@ -13,11 +13,17 @@ profile() { # who
     who=$1
     mkdir -p "/out/$who/state"
     chmod -R 777 "/out/$who"
-    sh -c "echo \$\$ >$tree/burning/cgroup.procs; exec su -s /bin/sh $who -c 'exec /guest/burner $seconds'" &
-    burner=$!
     su -s /bin/sh "$who" -c "exec /guest/podflamed --server http://127.0.0.1:9 --state-dir /out/$who/state \
         --window 5s --metrics-listen '' >/out/$who/log 2>&1" &
     podflamed=$!
+    # Emulated on a busy host, reading all kernel symbols takes its time.
+    left=600
+    until grep -q 'podflamed: sampling cpus' "/out/$who/log" 2>/dev/null || [ $left = 0 ]; do
+        sleep 0.1
+        left=$((left - 1))
+    done
+    sh -c "echo \$\$ >$tree/burning/cgroup.procs; exec su -s /bin/sh $who -c 'exec /guest/burner $seconds'" &
+    burner=$!
     wait $burner
     kill -TERM $podflamed
     wait $podflamed
