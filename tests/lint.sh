@@ -57,7 +57,8 @@ fi
 what="clang-tidy finds nothing"
 if have clang-tidy "$what"; then
     # shellcheck disable=SC2086 # flags are words
-    c_files '*.c' | xargs -P"$jobs" -I{} clang-tidy --quiet {} -- ${LINT_CFLAGS:?} 2>/dev/null >"$out"
+    # Another architecture's file needs its headers.
+    c_files '*.c' | grep -vE '/arch_[^/]*\.c$' | xargs -P"$jobs" -I{} clang-tidy --quiet {} -- ${LINT_CFLAGS:?} 2>/dev/null >"$out"
     result $? "$what"
 fi
 
