@@ -138,7 +138,7 @@ int status_start(const char *address, const struct status_sources *sources, stru
     struct listener listener;
     int r = listen_open(address, &listener, err);
     if (r < 0)
-        return err_wrap(err, r, "metrics-listen");
+        return err_wrap(err, r, "--metrics-listen");
     struct status *s = calloc(1, sizeof(*s));
     if (!s) {
         close(listener.fd);
@@ -155,7 +155,7 @@ int status_start(const char *address, const struct status_sources *sources, stru
         close(listener.fd);
         pthread_mutex_destroy(&s->lock);
         free(s);
-        return err_set(err, -EIO, "metrics-listen: libmicrohttpd did not start on %s",
+        return err_set(err, -EIO, "--metrics-listen: libmicrohttpd did not start on %s",
                        listener.address);
     }
     log_info("metrics address=%s", listener.address);

@@ -87,11 +87,11 @@ int listen_open(const char *text, struct listener *ret, struct err *err)
     struct addrinfo *found = NULL;
     if (split(text, host, sizeof(host), &port) < 0 || parse_u64(port, &number, NULL) < 0 ||
         number > UINT16_MAX)
-        return err_set(err, -EINVAL,
-                       "--listen '%s' is no address; write HOST:PORT, [IPV6]:PORT or :PORT", text);
+        return err_set(err, -EINVAL, "'%s' is no address; write HOST:PORT, [IPV6]:PORT or :PORT",
+                       text);
     int r = getaddrinfo(*host ? host : NULL, port, &hints, &found);
     if (r != 0)
-        return err_set(err, -EADDRNOTAVAIL, "--listen %s: %s", text, gai_strerror(r));
+        return err_set(err, -EADDRNOTAVAIL, "%s: %s", text, gai_strerror(r));
     struct listener listener = {.fd = -EADDRNOTAVAIL};
     for (const struct addrinfo *info = found; info && listener.fd < 0; info = info->ai_next)
         listener.fd = open_one(info);
@@ -99,7 +99,7 @@ int listen_open(const char *text, struct listener *ret, struct err *err)
     if (listener.fd == -EADDRINUSE)
         return err_set(err, -EADDRINUSE,
                        "listening on %s: the port is in use by another program; stop it or choose "
-                       "another port with --listen",
+                       "another port",
                        text);
     if (listener.fd < 0)
         return err_errno(err, listener.fd, "listening on %s", text);

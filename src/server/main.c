@@ -86,7 +86,7 @@ static int start(struct server *server, struct err *err)
     struct listener listener;
     int r = listen_open(server->config.listen, &listener, err);
     if (r < 0)
-        return r;
+        return err_wrap(err, r, "--listen");
     r = open_store(server, err);
     if (r < 0) {
         close(listener.fd);
