@@ -1,0 +1,42 @@
+/* table.h: the unwind rules of one ELF object, compact: by offset in its file, so that neither load
+ * address nor program headers are needed to ask. About six bytes a row.
+ *
+ * Built from .eh_frame, or .debug_frame where there is no .eh_frame; read-only afterwards and
+ * shared by any number of threads. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "unwind/rule.h"
+
+struct err;
+struct unwind_table;
+
+enum unwind_machine { UNWIND_X86_64 = 1, UNWIND_AARCH64 = 2 };
+
+/* Bounds of what one object may cost; past one of them it has no table. */
+struct unwind_table_limits {
+    size_t max_section_bytes; /* of CFI; 0: 256 MiB */
+    uint32_t max_rows;        /* 0: 16 million */
+};
+
+/* Reads the ELF file at `fd`, which stays the caller's. -ENOEXEC: no ELF file of a machine known
+ * here; -ENODATA: it has no CFI; -EFBIG: over a limit; -EBADMSG: malformed beyond use. Single FDEs
+ * that make no sense are passed over. */
+int unwind_table_build(int fd, const struct unwind_table_limits *limits, struct unwind_table **ret,
+                       struct err *err);
+void unwind_table_free(struct unwind_table **table);
+
+/* The rule at an offset in the file; one of kind RULE_NONE where no CFI covers it. Never NULL. */
+const struct unwind_rule *unwind_table_find(const struct unwind_table *table, uint64_t file_offset);
+
+struct unwind_table_info {
+    enum unwind_machine machine;
+    uint32_t rows, rules;
+    uint32_t fdes, bad_fdes;
+    size_t bytes; /* of memory */
+};
+
+void unwind_table_describe(const struct unwind_table *table, struct unwind_table_info *ret);
