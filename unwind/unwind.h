@@ -1,17 +1,24 @@
 /* unwind.h: what the kernel put into one sample becomes a stack of program counters, leaf first.
  *
- * Everything is an argument: no globals, no threads, no I/O. The input's pointers point into the
- * kernel's ring; nothing of it is copied. */
+ * Everything is an argument: no globals, no threads, no I/O. The sample's pointers point into the
+ * kernel's ring; nothing of it is copied. An unwinder remembers pcs it has seen and is used by one
+ * thread. */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "unwind/rule.h"
+
+struct err;
+struct unwinder;
+struct unwind_table;
+
 /* Frames of one stack, kernel and user together. perf_event_max_stack's default is 127. */
 #define UNWIND_FRAMES_MAX 512
 
-struct unwind_input {
+struct unwind_sample {
     uint64_t ip;           /* where the CPU was interrupted */
     const uint64_t *chain; /* the kernel's callchain, PERF_CONTEXT_* markers in it */
     size_t chain_count;
@@ -23,22 +30,73 @@ struct unwind_input {
     size_t stack_len;
 };
 
-struct unwind_frame {
-    uint64_t pc;
-    bool kernel;
-    bool caller; /* pc is a return address: the call lies before it */
+/* What lies at an address of a process. */
+struct unwind_place {
+    void *object;                     /* the caller's, handed through to the frames */
+    uint64_t offset;                  /* in the object's file */
+    const struct unwind_table *table; /* NULL: none */
+    bool pending; /* a table will come: what is found out now must not be remembered */
 };
 
+/* A process's code. `id` names it as it is now: whoever maps or unmaps code must change it, and no
+ * two processes may have one id unless they map the same. */
+struct unwind_space {
+    uint32_t id;
+    /* False if no executable memory is mapped there. */
+    bool (*find)(void *ctx, uint64_t pc, struct unwind_place *ret);
+    void *ctx;
+};
+
+struct unwind_frame {
+    uint64_t pc;     /* of a caller: within its call, not the return address */
+    void *object;    /* of unwind_place; NULL for kernel frames */
+    uint64_t offset; /* likewise */
+    bool kernel;
+};
+
+/* Each ends one stack. name, what it means */
+#define UNWIND_ENDS(X)                                                               \
+    X(bottom, "The thread's first function was reached.")                            \
+    X(truncated, "There was more, beyond the copied stack or the most frames.")      \
+    X(no_rule, "Nothing tells how to go on from a pc.")                              \
+    X(unmapped, "What should have been a caller is no code.")                        \
+    X(stuck, "The stack did not grow: memory was overwritten, or a rule was wrong.") \
+    X(kernel_only, "A kernel thread, or a stack whose user part was not given.")
+
 enum unwind_end {
-    UNWIND_BOTTOM,    /* as far as can be told the thread's first function was reached */
-    UNWIND_TRUNCATED, /* there was more: the callchain's limit, or UNWIND_FRAMES_MAX */
+#define X(name, help) UNWIND_END_##name,
+    UNWIND_ENDS(X)
+#undef X
+        UNWIND_END_COUNT
+};
+
+/* How the user part was got: each frame's caller by one of these. */
+#define UNWIND_METHODS(X)                                                       \
+    X(table, "By the object's table of CFI.")                                   \
+    X(frame_pointer, "By the frame pointer, where no CFI covers the code.")     \
+    X(scan, "By the first return address found above an interrupted function.") \
+    X(chain, "Taken from the kernel's callchain.")
+
+enum unwind_method {
+#define X(name, help) UNWIND_METHOD_##name,
+    UNWIND_METHODS(X)
+#undef X
+        UNWIND_METHOD_COUNT
 };
 
 struct unwind_stack {
     size_t count;
     enum unwind_end end;
+    uint32_t methods[UNWIND_METHOD_COUNT]; /* frames got by each */
     struct unwind_frame frames[UNWIND_FRAMES_MAX];
 };
 
-/* Never fails: an empty callchain gives the interrupted pc alone. */
-void unwind_sample(const struct unwind_input *input, struct unwind_stack *ret);
+int unwinder_new(struct unwinder **ret, struct err *err);
+void unwinder_free(struct unwinder **unwinder);
+
+/* Forgets all pcs: places that were handed out may no longer be what they were. */
+void unwinder_forget(struct unwinder *unwinder);
+
+/* Never fails: an empty sample gives the interrupted pc alone. */
+void unwinder_run(struct unwinder *unwinder, const struct unwind_sample *sample,
+                  const struct unwind_space *space, struct unwind_stack *ret);

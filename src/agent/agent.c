@@ -20,6 +20,7 @@
 #include "agent/ship.h"
 #include "agent/spool.h"
 #include "agent/status.h"
+#include "agent/tables.h"
 #include "agent/window.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -34,6 +35,7 @@ struct agent {
     struct spool *spool;
     struct ship *ship;
     struct opener *opener;
+    struct tables *tables;
     struct namer *namer;
     struct sampler *sampler;
     struct replay *replay;
@@ -92,6 +94,21 @@ static int start_spool(struct agent *a, const struct agent_options *o, struct er
     return spool_open(dir, o->spool_bytes, &a->spool, err);
 }
 
+static int start_tables(struct agent *a, const struct agent_options *o, struct err *err)
+{
+    char dir[4096];
+    if (!o->stack_bytes)
+        return 0;
+    int n = snprintf(dir, sizeof(dir), "%s/tables", o->state_dir);
+    if (n < 0 || (size_t)n >= sizeof(dir))
+        return err_set(err, -ENAMETOOLONG, "state-dir is longer than a path may be");
+    struct tables_config config = {
+        .dir = dir, .max_bytes = o->table_bytes, .disk_bytes = o->table_disk_bytes};
+    int r = tables_start(&config, a->objects, &a->counters, &a->tables, err);
+    a->collector.tables = a->tables;
+    return r;
+}
+
 static int start_sampler(struct agent *a, const struct agent_options *o, struct err *err)
 {
     struct sampler_config config = {
@@ -116,6 +133,8 @@ static int start_all(struct agent *a, const struct agent_options *o, struct err 
         r = start_shipping(a, o, err);
     if (r == 0)
         r = opener_start(a->objects, &a->counters, &a->opener, err);
+    if (r == 0)
+        r = start_tables(a, o, err);
     if (r == 0 && o->replay)
         r = replay_open(o->replay, &a->replay, &a->recording, err);
     if (r < 0)
@@ -181,6 +200,7 @@ void agent_stop(struct agent **agent)
         return;
     status_stop(&a->status);
     sampler_stop(&a->sampler);
+    tables_stop(&a->tables);
     namer_stop(&a->namer);
     opener_stop(&a->opener);
     ship_stop(&a->ship, a->shutdown_ns);

@@ -12,6 +12,8 @@
 #include "agent/procfs.h"
 #include "agent/record.h"
 #include "agent/ring.h"
+#include "agent/stacker.h"
+#include "agent/tables.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
@@ -25,12 +27,6 @@
 #define CLOCK_JUMP_NS     NS_PER_SEC
 #define TIME_MAX          ((uint64_t)INT64_MAX / 4)
 
-struct placed_frame {
-    struct object *object; /* the mapping's, or the kernel: no reference */
-    uint64_t offset;
-    enum frame_kind kind;
-};
-
 struct collector {
     struct collector_config config;
     struct collector_sinks sinks;
@@ -38,6 +34,7 @@ struct collector {
     struct cgroups *cgroups;
     struct counters *counters;
     struct processes *processes;
+    struct stacker *stacker;
     struct object *kernel;
     struct window *window;
     uint32_t windows;
@@ -46,9 +43,6 @@ struct collector {
     uint32_t maps_rescanned_serial;
     uint64_t expired;
     bool stale;
-    /* Of the sample at hand. */
-    struct unwind_stack stack;
-    struct placed_frame placed[UNWIND_FRAMES_MAX];
 };
 
 /* ---- windows */
@@ -74,6 +68,7 @@ static int open_window(struct collector *c, int64_t start_ns, struct err *err)
      * none lies in two of the store's for long. */
     w->slot_ns = start_ns % SLOT_NS ? UNALIGNED_SLOT_NS : SLOT_NS;
     c->window = w;
+    stacker_turn(c->stacker, w->number);
     return 0;
 }
 
@@ -113,80 +108,56 @@ static int scan_record(void *ctx, const struct record *record)
     return processes_apply(c->processes, record);
 }
 
-/* Memory may have become executable by mprotect(2), which tells nobody. Each process's maps are
- * read once in a while at most. */
-static const struct mapping *find_late_mapping(struct collector *c, struct process *p,
-                                               uint64_t address, uint64_t now)
+/* Each process's maps are read once in a while at most. */
+static bool rescan_maps(void *ctx, struct process *p, uint64_t now)
 {
+    struct collector *c = ctx;
     if (c->config.proc_fd < 0 || now - c->maps_rescanned < (uint64_t)MAPS_RESCAN_NS ||
         (c->maps_rescanned_serial == p->serial &&
          now - c->maps_rescanned < 10 * (uint64_t)NS_PER_SEC))
-        return NULL;
+        return false;
     c->maps_rescanned = now;
     c->maps_rescanned_serial = p->serial;
     counter_add(c->counters, maps_rescans, 1);
-    if (procfs_scan_maps(c->config.proc_fd, (pid_t)p->pid, scan_record, c, NULL) < 0)
-        return NULL; /* gone meanwhile */
-    return process_find_mapping(p, address);
+    /* An error: it is gone meanwhile. */
+    return procfs_scan_maps(c->config.proc_fd, (pid_t)p->pid, scan_record, c, NULL) == 0;
 }
 
-/* Where the frame lies. A caller outside all mappings is no caller: the program keeps something
- * else in the frame pointer, and what the chain has behind it means nothing. */
-static bool place_frame(struct collector *c, struct process *p, const struct unwind_frame *f,
-                        uint64_t now, struct placed_frame *ret)
+static int add_root_marker(struct collector *c, const struct unwind_stack *stack, uint32_t *node)
 {
-    uint64_t pc = f->pc - (f->caller ? 1 : 0);
-    if (f->kernel) {
-        *ret = (struct placed_frame){c->kernel, pc, FRAME_KERNEL};
-        return true;
-    }
-    const struct mapping *m = process_find_mapping(p, pc);
-    if (!m && !f->caller)
-        m = find_late_mapping(c, p, pc, now);
-    if (!m)
-        return false;
-    struct object *o = m->object;
-    if (object_wants_open(c->objects, o, c->window->number, (pid_t)p->pid)) {
-        struct object_place place = {
-            .pid = (pid_t)p->pid, .ppid = (pid_t)p->ppid, .start = m->start, .end = m->end};
-        c->sinks.open(c->sinks.ctx, o, &place);
-    }
-    if (o->kind == OBJECT_ANON)
-        *ret = (struct placed_frame){o, pc, FRAME_JIT};
-    else
-        *ret = (struct placed_frame){o, pc - m->start + m->file_offset, FRAME_USER};
-    return true;
-}
-
-static int add_root_marker(struct collector *c, bool cut, uint32_t *node)
-{
-    if (c->stack.count == 0) {
+    if (stack->count == 0) {
         counter_add(c->counters, samples_no_stack, 1);
         return window_add_marker(c->window, 0, MARKER_UNKNOWN, node);
     }
-    if (cut) {
-        counter_add(c->counters, samples_broken, 1);
-        return window_add_marker(c->window, 0, MARKER_BROKEN, node);
-    }
-    if (c->stack.end == UNWIND_TRUNCATED) {
-        counter_add(c->counters, samples_truncated, 1);
+    switch (stack->end) {
+    case UNWIND_END_truncated:
         return window_add_marker(c->window, 0, MARKER_TRUNCATED, node);
+    case UNWIND_END_no_rule:
+    case UNWIND_END_unmapped:
+    case UNWIND_END_stuck:
+        return window_add_marker(c->window, 0, MARKER_BROKEN, node);
+    default:
+        return 0;
     }
-    return 0;
 }
 
-static int add_stack(struct collector *c, struct process *p, uint64_t now, uint32_t *ret_node)
+static int add_frame(struct collector *c, const struct unwind_frame *f, uint32_t *node)
 {
-    size_t count = 0;
-    while (count < c->stack.count &&
-           place_frame(c, p, &c->stack.frames[count], now, &c->placed[count]))
-        count++;
+    if (f->kernel)
+        return window_add_frame(c->window, *node, c->kernel, f->pc, FRAME_KERNEL, node);
+    struct object *o = f->object;
+    if (!o)
+        return window_add_marker(c->window, *node, MARKER_UNKNOWN, node);
+    enum frame_kind kind = o->kind == OBJECT_ANON ? FRAME_JIT : FRAME_USER;
+    return window_add_frame(c->window, *node, o, f->offset, kind, node);
+}
+
+static int add_stack(struct collector *c, const struct unwind_stack *stack, uint32_t *ret_node)
+{
     uint32_t node = 0;
-    int r = add_root_marker(c, count < c->stack.count, &node);
-    while (count-- > 0 && r >= 0) {
-        const struct placed_frame *f = &c->placed[count];
-        r = window_add_frame(c->window, node, f->object, f->offset, f->kind, &node);
-    }
+    int r = add_root_marker(c, stack, &node);
+    for (size_t i = stack->count; i-- > 0 && r >= 0;)
+        r = add_frame(c, &stack->frames[i], &node);
     *ret_node = node;
     return r;
 }
@@ -227,19 +198,8 @@ static int add_sample(struct collector *c, const struct record *record)
     struct process *p = process_of(c, record);
     if (!p)
         return -ENOMEM;
-    struct unwind_input input = {
-        .ip = s->ip,
-        .chain = s->chain,
-        .chain_count = s->chain_count,
-        .chain_max = c->config.chain_max,
-        .regs_mask = c->config.regs_mask,
-        .regs = s->regs,
-        .regs_abi = s->regs_abi,
-        .stack = s->stack,
-        .stack_len = s->stack_len,
-    };
-    unwind_sample(&input, &c->stack);
-    int r = window_make_room(c->window, (uint32_t)c->stack.count + 2);
+    const struct unwind_stack *stack = stacker_run(c->stacker, p, record->time, s->ip, s);
+    int r = window_make_room(c->window, (uint32_t)stack->count + 2);
     if (r < 0)
         return r;
     struct window_key key = {
@@ -251,7 +211,7 @@ static int add_sample(struct collector *c, const struct record *record)
     };
     key.cgroup_path = cgroups_path(c->cgroups, key.cgroup, (int64_t)record->time);
     uint32_t node;
-    r = add_stack(c, p, record->time, &node);
+    r = add_stack(c, stack, &node);
     return r < 0 ? r : window_add_sample(c->window, &key, node);
 }
 
@@ -325,6 +285,8 @@ void collector_tick(struct collector *collector, uint64_t now, int64_t to_real_n
     if (llabs(to_real_ns - c->to_real_ns) > CLOCK_JUMP_NS)
         change_clock(c, now, to_real_ns);
     turn_window(c, (int64_t)now + c->to_real_ns);
+    if (c->config.tables && tables_turn(c->config.tables) && c->window)
+        stacker_turn(c->stacker, c->window->number);
     /* A clock that is being slewed: the next window takes it over. */
     c->to_real_ns = to_real_ns;
     if (now - c->expired > LINGER_NS / 2) {
@@ -363,6 +325,12 @@ size_t collector_processes(const struct collector *collector)
     return processes_count(collector->processes);
 }
 
+static void open_object(void *ctx, struct object *object, const struct object_place *place)
+{
+    struct collector *c = ctx;
+    c->sinks.open(c->sinks.ctx, object, place);
+}
+
 int collector_new(const struct collector_config *config, const struct collector_sinks *sinks,
                   struct objects *objects, struct cgroups *cgroups, struct counters *counters,
                   uint64_t now, int64_t to_real_ns, struct collector **ret, struct err *err)
@@ -379,6 +347,14 @@ int collector_new(const struct collector_config *config, const struct collector_
     int r = processes_new(objects, LINGER_NS, &c->processes, err);
     if (r == 0 && (r = objects_get_kernel(objects, &c->kernel)) < 0)
         err_errno(err, r, "the collector");
+    struct stacker_config stacker = {.chain_max = config->chain_max,
+                                     .regs_mask = config->regs_mask,
+                                     .tables = config->tables,
+                                     .open = open_object,
+                                     .rescan = rescan_maps,
+                                     .ctx = c};
+    if (r == 0)
+        r = stacker_new(&stacker, objects, counters, &c->stacker, err);
     if (r == 0)
         r = open_window(c, (int64_t)now + to_real_ns, err);
     if (r < 0) {
@@ -397,6 +373,7 @@ void collector_free(struct collector **collector)
     window_free(&c->window);
     if (c->kernel)
         object_unref(c->objects, &c->kernel);
+    stacker_free(&c->stacker);
     processes_free(&c->processes);
     free(c);
     *collector = NULL;

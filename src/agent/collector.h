@@ -19,6 +19,7 @@ struct objects;
 struct processes;
 struct record;
 struct ring;
+struct tables;
 
 struct collector_config {
     int64_t window_ns;       /* windows end at multiples of it on the wall clock */
@@ -26,6 +27,7 @@ struct collector_config {
     struct window_limits limits;
     size_t chain_max; /* perf_event_max_stack */
     uint64_t regs_mask;
+    struct tables *tables;  /* NULL: user stacks come from the kernel's callchain */
     bool cgroups_from_proc; /* samples carry no ids */
     int proc_fd;            /* of /proc; -1: the records are all there is (a recording) */
 };

@@ -7,33 +7,45 @@
 #include <stdint.h>
 
 /* name, help */
-#define AGENT_COUNTERS(X)                                                                         \
-    X(samples, "Samples taken in.")                                                               \
-    X(samples_kernel, "Samples whose CPU was in the kernel.")                                     \
-    X(samples_dropped, "Samples that had no place left in a window, or no memory.")               \
-    X(samples_other, "Samples whose rare stack went to [other] at the cap.")                      \
-    X(samples_truncated, "Samples whose stack was cut at the callchain's limit.")                 \
-    X(samples_broken, "Samples whose chain of callers led to where no code is mapped.")           \
-    X(samples_no_stack, "Samples without any frame.")                                             \
-    X(samples_no_process, "Samples of a process that no record told of, not in /proc either.")    \
-    X(samples_idle, "Samples of the idle task, dropped.")                                         \
-    X(lost_records, "Records that the kernel had no room for in a ring.")                         \
-    X(lost_samples, "Samples that the kernel says it lost (LOST_SAMPLES).")                       \
-    X(throttles, "Times the kernel paused an event for taking too much time.")                    \
-    X(records, "Records taken in, samples among them.")                                           \
-    X(records_garbled, "Records or ring contents that made no sense.")                            \
-    X(rescans, "Times /proc was read again after records were lost.")                             \
-    X(maps_rescans, "Times a process's maps were read again for an address outside all.")         \
-    X(files_opened, "Executable files opened to be named from.")                                  \
-    X(files_not_opened, "Executable files that could not be found again as they were mapped.")    \
-    X(opens_dropped, "Files not looked for because too many waited for it.")                      \
-    X(unsymbolized_no_file, "Samples whose innermost frame has no name: its file was not found.") \
-    X(unsymbolized_no_elf, "Samples whose innermost frame has no name: its file is no ELF file.") \
-    X(unsymbolized_no_symbol, "Samples whose innermost frame has no name: no symbol covers it.")  \
-    X(unsymbolized_jit, "Samples whose innermost frame has no name: memory without a file.")      \
-    X(unsymbolized_kernel, "Samples whose innermost frame has no name: not in kallsyms.")         \
-    X(windows, "Windows closed.")                                                                 \
-    X(windows_dropped, "Windows lost because naming did not keep up, or memory ran out.")         \
+#define AGENT_COUNTERS(X)                                                                          \
+    X(samples, "Samples taken in.")                                                                \
+    X(samples_kernel, "Samples whose CPU was in the kernel.")                                      \
+    X(samples_dropped, "Samples that had no place left in a window, or no memory.")                \
+    X(samples_other, "Samples whose rare stack went to [other] at the cap.")                       \
+    X(samples_no_stack, "Samples without any frame.")                                              \
+    X(samples_no_process, "Samples of a process that no record told of, not in /proc either.")     \
+    X(samples_idle, "Samples of the idle task, dropped.")                                          \
+    X(lost_records, "Records that the kernel had no room for in a ring.")                          \
+    X(lost_samples, "Samples that the kernel says it lost (LOST_SAMPLES).")                        \
+    X(throttles, "Times the kernel paused an event for taking too much time.")                     \
+    X(records, "Records taken in, samples among them.")                                            \
+    X(records_garbled, "Records or ring contents that made no sense.")                             \
+    X(rescans, "Times /proc was read again after records were lost.")                              \
+    X(maps_rescans, "Times a process's maps were read again for an address outside all.")          \
+    X(stacks_bottom, "User stacks unwound to the thread's first function.")                        \
+    X(stacks_truncated, "Stacks cut: longer than the copied part of the stack, or the callchain.") \
+    X(stacks_no_rule, "Stacks that ended where nothing tells the caller.")                         \
+    X(stacks_unmapped, "Stacks that ended where what should have been a caller is no code.")       \
+    X(stacks_stuck, "Stacks that ended because memory contradicts the unwind rules.")              \
+    X(stacks_kernel_only, "Stacks without a user part: kernel threads.")                           \
+    X(stacks_pending, "Stacks unwound before their object's unwind table was there.")              \
+    X(frames_table, "Callers found by an unwind table.")                                           \
+    X(frames_frame_pointer, "Callers found by the frame pointer.")                                 \
+    X(frames_scan, "Callers found by scanning above an interrupted function.")                     \
+    X(frames_chain, "User frames taken from the kernel's callchain.")                              \
+    X(tables_built, "Unwind tables built from an object's CFI.")                                   \
+    X(tables_loaded, "Unwind tables read back from disk.")                                         \
+    X(tables_dropped, "Unwind tables dropped from memory at its cap.")                             \
+    X(files_opened, "Executable files opened to be named from.")                                   \
+    X(files_not_opened, "Executable files that could not be found again as they were mapped.")     \
+    X(opens_dropped, "Files not looked for because too many waited for it.")                       \
+    X(unsymbolized_no_file, "Samples whose innermost frame has no name: its file was not found.")  \
+    X(unsymbolized_no_elf, "Samples whose innermost frame has no name: its file is no ELF file.")  \
+    X(unsymbolized_no_symbol, "Samples whose innermost frame has no name: no symbol covers it.")   \
+    X(unsymbolized_jit, "Samples whose innermost frame has no name: memory without a file.")       \
+    X(unsymbolized_kernel, "Samples whose innermost frame has no name: not in kallsyms.")          \
+    X(windows, "Windows closed.")                                                                  \
+    X(windows_dropped, "Windows lost because naming did not keep up, or memory ran out.")          \
     X(batches_failed, "Batches that could not be encoded or spooled.")
 
 struct counters {

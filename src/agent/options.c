@@ -36,6 +36,10 @@ static const struct option_def defs[] = {
      "Nodes in a window's tree of stacks; past it the rarest stacks go to [other], counted."},
     {"symbol-cache", OPTION_BYTES, AT(symbol_bytes), "SIZE", "16MiB", 1 << 20, UINT64_C(1) << 32,
      "Sampling", "Memory for names that were found once."},
+    {"table-cache", OPTION_BYTES, AT(table_bytes), "SIZE", "32MiB", 1 << 20, UINT64_C(1) << 32,
+     "Sampling", "Memory for unwind tables of the programs that run."},
+    {"table-disk", OPTION_BYTES, AT(table_disk_bytes), "SIZE", "256MiB", 0, UINT64_C(1) << 40,
+     "Sampling", "Disk space for unwind tables, in the state directory."},
     {"realtime", OPTION_BOOL, AT(realtime), NULL, "true", 0, 0, "Sampling",
      "Run the sampling thread at SCHED_FIFO where allowed, so that a loaded machine loses no "
      "records."},

@@ -26,6 +26,7 @@
 
 struct maps {
     unsigned refs;
+    uint32_t id; /* anew at each change */
     uint32_t count, room;
     struct mapping *v; /* by start, no two overlap */
 };
@@ -53,7 +54,7 @@ struct processes {
     struct entry *by_pid;
     struct thread *by_tid;
     uint64_t linger_ns;
-    uint32_t last_serial;
+    uint32_t last_serial, last_maps_id;
 };
 
 /* ---- mappings */
@@ -171,12 +172,19 @@ static int add_mapping(struct processes *ps, struct entry *e, const struct recor
     if (r < 0)
         return r;
     maps_clear_range(ps, e->maps, mapping.start, mapping.end);
+    e->maps->id = ++ps->last_maps_id;
     if (e->maps->count >= MAPPINGS_MAX) {
         object_unref(ps->objects, &mapping.object);
         return 0;
     }
     maps_insert_at(e->maps, maps_lower(e->maps, mapping.start), mapping);
     return 0;
+}
+
+uint32_t process_maps_id(const struct process *process)
+{
+    const struct entry *e = (const struct entry *)process;
+    return e->maps ? e->maps->id : 0;
 }
 
 const struct mapping *process_find_mapping(const struct process *process, uint64_t address)

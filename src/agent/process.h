@@ -49,6 +49,9 @@ struct process *processes_get(struct processes *processes, uint32_t pid, uint64_
 /* The name that thread goes by; "" if unknown. */
 const char *processes_thread_name(const struct processes *processes, uint32_t tid);
 
+/* Names what the process maps: another number means another mapping, 0 none at all. */
+uint32_t process_maps_id(const struct process *process);
+
 /* The mapping an address lies in, or NULL. */
 const struct mapping *process_find_mapping(const struct process *process, uint64_t address);
 

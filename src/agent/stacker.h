@@ -1,0 +1,46 @@
+/* stacker.h: a sample and its process become a stack of places in objects. The sampling thread's.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "unwind/unwind.h"
+
+struct counters;
+struct err;
+struct object;
+struct object_place;
+struct objects;
+struct process;
+struct record_sample;
+struct stacker;
+struct tables;
+
+struct stacker_config {
+    size_t chain_max; /* perf_event_max_stack */
+    uint64_t regs_mask;
+    struct tables *tables; /* NULL: user stacks come from the kernel's callchain */
+
+    /* An object has samples: its file should be opened soon, by another thread. */
+    void (*open)(void *ctx, struct object *object, const struct object_place *place);
+
+    /* Reads the process's mappings again, if it is worth it; true if it did. */
+    bool (*rescan)(void *ctx, struct process *process, uint64_t now);
+    void *ctx;
+};
+
+/* The others must outlive it. */
+int stacker_new(const struct stacker_config *config, struct objects *objects,
+                struct counters *counters, struct stacker **ret, struct err *err);
+void stacker_free(struct stacker **stacker);
+
+/* Objects must be asked for anew, and tables may have come or gone. */
+void stacker_turn(struct stacker *stacker, uint32_t window);
+
+/* The stack is the stacker's, valid until the next call. Frames' objects are struct object *,
+ * without a reference: they live as long as the process's mappings. */
+const struct unwind_stack *stacker_run(struct stacker *stacker, struct process *process,
+                                       uint64_t now, uint64_t ip,
+                                       const struct record_sample *sample);

@@ -1,0 +1,41 @@
+/* arch.h: what unwinding asks of a processor: arch_x86_64.c, arch_aarch64.c. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "unwind/rule.h"
+
+#define ARCH_REGISTERS_MAX 33
+
+/* Of the frame at hand. Only pc, sp and fp are right in callers of callers; all are, where the CPU
+ * was interrupted or a signal frame has kept them. */
+struct arch_state {
+    uint64_t reg[ARCH_REGISTERS_MAX]; /* by DWARF number */
+    uint64_t pc;
+    bool interrupted;    /* all registers are known, and pc is no return address */
+    uint64_t stack_base; /* memory that is known: from here */
+    const uint8_t *stack;
+    size_t stack_len;
+};
+
+extern const struct rule_registers *const arch_registers;
+
+/* From a sample's user registers. False for another ABI (a 32-bit program). */
+bool arch_load(uint64_t mask, const uint64_t *regs, uint64_t abi, struct arch_state *ret);
+
+/* All registers out of the signal frame that the rule found; false if it is not in the dump. */
+bool arch_load_signal_frame(struct arch_state *state);
+
+/* A return address as it stands in memory to where it points: aarch64 signs them. */
+uint64_t arch_strip(uint64_t address);
+
+static inline bool arch_read(const struct arch_state *s, uint64_t address, uint64_t *ret)
+{
+    uint64_t at = address - s->stack_base;
+    if (s->stack_len < 8 || at > s->stack_len - 8)
+        return false;
+    __builtin_memcpy(ret, s->stack + at, 8);
+    return true;
+}
