@@ -2,6 +2,7 @@
  * object.h. */
 #include "agent/object.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
@@ -66,11 +67,7 @@ void objects_free(struct objects **objects)
 {
     if (!*objects)
         return;
-    struct entry *e, *next;
-    HASH_ITER (hh, (*objects)->by_key, e, next) {
-        HASH_DEL((*objects)->by_key, e);
-        free_entry(e);
-    }
+    assert(!(*objects)->by_key);
     pthread_mutex_destroy(&(*objects)->lock);
     free(*objects);
     *objects = NULL;

@@ -139,7 +139,8 @@ static void maps_clear_range(struct processes *ps, struct maps *m, uint64_t star
     uint32_t at = maps_lower(m, start);
     if (at < m->count && m->v[at].start < start) {
         struct mapping *first = &m->v[at];
-        if (first->end > end) {
+        /* At the cap no name is better than a wrong one: what lies behind is given up. */
+        if (first->end > end && m->count < MAPPINGS_MAX) {
             struct mapping tail = *first;
             tail.file_offset += end - tail.start;
             tail.start = end;
@@ -298,7 +299,7 @@ static struct thread *get_thread(struct processes *ps, uint32_t tid, uint32_t pi
         HASH_ADD(hh, ps->by_tid, tid, sizeof(tid), t);
     }
     if (t->pid != pid) {
-        struct entry *from = find(ps, t->pid), *to = find(ps, pid);
+        struct entry *from = t->pid ? find(ps, t->pid) : NULL, *to = find(ps, pid);
         if (from && from->threads)
             from->threads--;
         if (to)
@@ -306,6 +307,31 @@ static struct thread *get_thread(struct processes *ps, uint32_t tid, uint32_t pi
         t->pid = pid;
     }
     return t;
+}
+
+static void forget_thread(struct processes *ps, struct thread *t, uint64_t time)
+{
+    struct entry *e = find(ps, t->pid);
+    if (e && e->threads && --e->threads == 0) {
+        e->exited = true;
+        e->exit_time = time;
+    }
+    HASH_DEL(ps->by_tid, t);
+    free(t);
+}
+
+/* Threads that are left have not been told to exit: they must not count for the pid's next owner.
+ */
+static void drop_with_threads(struct processes *ps, struct entry *e)
+{
+    struct thread *t, *next;
+    HASH_ITER (hh, ps->by_tid, t, next) {
+        if (!e->threads)
+            break;
+        if (t->pid == e->process.pid)
+            forget_thread(ps, t, e->exit_time);
+    }
+    drop(ps, e);
 }
 
 const char *processes_thread_name(const struct processes *processes, uint32_t tid)
@@ -341,7 +367,7 @@ static int apply_comm(struct processes *ps, const struct record *record)
 
 /* The first file mapped after an exec is what was executed (load_elf_binary() maps the program
  * before its interpreter). A name cut at 15 bytes is completed from it. */
-static int set_exe(struct entry *e, const char *path)
+static int set_exe(struct processes *ps, struct entry *e, const char *path)
 {
     e->exe = strdup(path);
     if (!e->exe)
@@ -350,9 +376,11 @@ static int set_exe(struct entry *e, const char *path)
     const char *base = strrchr(path, '/');
     base = base ? base + 1 : path;
     size_t len = strlen(base);
-    if (strlen(e->name) == PROCESS_COMM_MAX - 1 && len < PROCESS_NAME_MAX &&
-        strncmp(base, e->name, PROCESS_COMM_MAX - 1) == 0)
+    if (strlen(e->name) == PROCESS_COMM_MAX - 1 && len >= PROCESS_COMM_MAX &&
+        len < PROCESS_NAME_MAX && strncmp(base, e->name, PROCESS_COMM_MAX - 1) == 0) {
         memcpy(e->name, base, len + 1);
+        e->process.serial = ++ps->last_serial;
+    }
     return 0;
 }
 
@@ -366,7 +394,7 @@ static int apply_mmap(struct processes *ps, const struct record *record)
         return -ENOMEM;
     const char *path = record->mmap.path;
     if (!e->exe && path[0] == '/' && path[1] != '/') {
-        int r = set_exe(e, path);
+        int r = set_exe(ps, e, path);
         if (r < 0)
             return r;
     }
@@ -384,12 +412,12 @@ static int apply_new_process(struct processes *ps, const struct record *record)
             e->process.ppid = record->task.ppid;
             return 0;
         }
-        drop(ps, e);
+        drop_with_threads(ps, e);
     }
     struct thread *left;
     HASH_FIND(hh, ps->by_tid, &record->tid, sizeof(record->tid), left);
-    if (left)
-        left->pid = 0; /* its EXIT was lost: not one of the new process's */
+    if (left) /* of another process; its EXIT was lost */
+        forget_thread(ps, left, record->time);
     if (!(e = make(ps, record->pid)))
         return -ENOMEM;
     e->process.start_time = start;
@@ -418,8 +446,10 @@ static int apply_fork(struct processes *ps, const struct record *record)
 {
     if (record->pid == record->tid)
         return apply_new_process(ps, record);
-    if (!find(ps, record->pid) && !make(ps, record->pid))
+    struct entry *e = find(ps, record->pid);
+    if (!e && !(e = make(ps, record->pid)))
         return -ENOMEM;
+    e->exited = false;
     struct thread *t = get_thread(ps, record->tid, record->pid);
     if (!t)
         return -ENOMEM;
@@ -434,15 +464,9 @@ static void apply_exit(struct processes *ps, const struct record *record)
     if (t && t->pid != record->pid)
         return;
     struct entry *e = find(ps, record->pid);
-    if (t) {
-        HASH_DEL(ps->by_tid, t);
-        free(t);
-    }
-    if (!e)
-        return;
-    if (t && e->threads)
-        e->threads--;
-    if (e->threads == 0) {
+    if (t)
+        forget_thread(ps, t, record->time);
+    if (e && e->threads == 0) {
         e->exited = true;
         e->exit_time = record->time;
     }
@@ -470,7 +494,7 @@ void processes_expire(struct processes *processes, uint64_t now)
     struct entry *e, *next;
     HASH_ITER (hh, processes->by_pid, e, next) {
         if (e->exited && e->exit_time + processes->linger_ns < now)
-            drop(processes, e);
+            drop_with_threads(processes, e);
     }
 }
 

@@ -72,8 +72,14 @@ static int read_header(struct replay *r, struct recording_info *ret, struct err 
     if (ret->format.sample_type & ~(uint64_t)RECORD_SAMPLE_TYPES)
         return err_set(err, -EBADMSG, "%s: sample_type 0x%" PRIx64 " has fields not known here",
                        r->path, ret->format.sample_type);
+    /* Without these nobody can say when and in which process a record was. */
+    const uint64_t needed = PERF_SAMPLE_TID | PERF_SAMPLE_TIME | PERF_SAMPLE_CPU;
+    if ((ret->format.sample_type & needed) != needed)
+        return err_set(err, -EBADMSG, "%s: sample_type 0x%" PRIx64 " lacks process, time or CPU",
+                       r->path, ret->format.sample_type);
+    /* The wall clock stands after 1970, as a batch wants it. */
     if (ret->period_ns == 0 || ret->period_ns > 1000000000 || ret->start > INT64_MAX / 4 ||
-        ret->to_real_ns > INT64_MAX / 4 || ret->to_real_ns < -(INT64_MAX / 4))
+        ret->to_real_ns > INT64_MAX / 4 || ret->to_real_ns < -(int64_t)ret->start)
         return err_set(err, -EBADMSG, "%s: its period or times make no sense", r->path);
     r->format = ret->format;
     return 0;

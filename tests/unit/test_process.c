@@ -1,0 +1,518 @@
+/* test_process.c: records of forks, execs, mappings and exits say who runs and what lies where. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "agent/object.h"
+#include "agent/process.h"
+#include "agent/record.h"
+#include "base/cleanup.h"
+
+#define LINGER 1000u
+
+struct tables {
+    struct objects *objects;
+    struct processes *processes;
+};
+
+static int make_tables(void **state)
+{
+    static struct tables t;
+    assert_int_equal(objects_new(&t.objects, NULL), 0);
+    assert_int_equal(processes_new(t.objects, LINGER, &t.processes, NULL), 0);
+    *state = &t;
+    return 0;
+}
+
+/* objects_free asserts that every reference has come back. */
+static int free_tables(void **state)
+{
+    struct tables *t = *state;
+    processes_free(&t->processes);
+    processes_free(&t->processes);
+    objects_free(&t->objects);
+    return 0;
+}
+
+static void apply(struct tables *t, const struct record *record)
+{
+    assert_int_equal(processes_apply(t->processes, record), 0);
+}
+
+static void fork_of(struct tables *t, uint32_t parent, uint32_t pid, uint64_t time)
+{
+    apply(t,
+          &(struct record){
+              .kind = RECORD_FORK, .pid = pid, .tid = pid, .time = time, .task = {parent, parent}});
+}
+
+static void thread_of(struct tables *t, uint32_t pid, uint32_t tid)
+{
+    apply(t, &(struct record){.kind = RECORD_FORK, .pid = pid, .tid = tid, .task = {pid, pid}});
+}
+
+static void exit_of(struct tables *t, uint32_t pid, uint32_t tid, uint64_t time)
+{
+    apply(t, &(struct record){.kind = RECORD_EXIT, .pid = pid, .tid = tid, .time = time});
+}
+
+static void comm(struct tables *t, uint32_t pid, uint32_t tid, const char *name, bool exec)
+{
+    apply(t, &(struct record){.kind = RECORD_COMM, .pid = pid, .tid = tid, .comm = {name, exec}});
+}
+
+static void map(struct tables *t, uint32_t pid, uint64_t start, uint64_t len, uint64_t offset,
+                const char *path)
+{
+    apply(t, &(struct record){.kind = RECORD_MMAP,
+                              .pid = pid,
+                              .tid = pid,
+                              .mmap = {.start = start,
+                                       .len = len,
+                                       .file_offset = offset,
+                                       .prot = PROT_READ | PROT_EXEC,
+                                       .path = path}});
+}
+
+static struct process *process(const struct tables *t, uint32_t pid)
+{
+    struct process *p = processes_find(t->processes, pid);
+    assert_non_null(p);
+    return p;
+}
+
+static bool is_alive(const struct tables *t, uint32_t pid)
+{
+    return processes_find(t->processes, pid);
+}
+
+/* The path and offset at an address, as text; "" where nothing is mapped. */
+static const char *at(const struct tables *t, uint32_t pid, uint64_t address)
+{
+    static char text[256];
+    const struct mapping *m = process_find_mapping(process(t, pid), address);
+    text[0] = 0;
+    if (m)
+        snprintf(text, sizeof(text), "%s+%lx", m->object->path,
+                 (unsigned long)(address - m->start + m->file_offset));
+    return text;
+}
+
+/* A running program with a mapping or two. */
+static void start_program(struct tables *t, uint32_t pid)
+{
+    fork_of(t, 1, pid, 1000);
+    comm(t, pid, pid, "program", true);
+    map(t, pid, 0x400000, 0x1000, 0x2000, "/bin/program");
+    map(t, pid, 0x700000, 0x1000, 0, "/lib/libc.so");
+}
+
+/* ---- names */
+
+static void a_fork_is_its_parent_until_it_executes_something(void **state)
+{
+    struct tables *t = *state;
+    start_program(t, 10);
+    process(t, 10)->cgroup = 55;
+    comm(t, 10, 10, "renamed", false);
+    fork_of(t, 10, 11, 2000);
+    const struct process *p = process(t, 11);
+    assert_int_equal(p->pid, 11);
+    assert_int_equal(p->ppid, 10);
+    assert_int_equal(p->start_time, 2000);
+    assert_int_equal(p->cgroup, 55);
+    assert_true(p->known);
+    assert_string_equal(p->name, "program");
+    assert_string_equal(p->exe, "/bin/program");
+    assert_string_equal(processes_thread_name(t->processes, 11), "renamed");
+    assert_string_equal(at(t, 11, 0x400010), "/bin/program+2010");
+    assert_int_not_equal(p->serial, process(t, 10)->serial);
+}
+
+static void an_exec_clears_the_mappings_and_names_the_process(void **state)
+{
+    struct tables *t = *state;
+    start_program(t, 10);
+    fork_of(t, 10, 11, 2000);
+    uint32_t serial = process(t, 11)->serial;
+    comm(t, 11, 11, "true", true);
+    const struct process *p = process(t, 11);
+    assert_string_equal(p->name, "true");
+    assert_string_equal(p->exe, "");
+    assert_string_equal(at(t, 11, 0x400010), "");
+    assert_int_not_equal(p->serial, serial);
+    assert_int_equal(p->start_time, 2000);
+    map(t, 11, 0x500000, 0x1000, 0, "/bin/true");
+    assert_string_equal(process(t, 11)->exe, "/bin/true");
+    assert_string_equal(at(t, 10, 0x400010), "/bin/program+2010");
+}
+
+static void a_threads_name_is_not_the_processs(void **state)
+{
+    struct tables *t = *state;
+    start_program(t, 10);
+    uint32_t serial = process(t, 10)->serial;
+    thread_of(t, 10, 12);
+    assert_string_equal(processes_thread_name(t->processes, 12), "program");
+    comm(t, 10, 12, "worker", false);
+    comm(t, 10, 10, "main loop", false);
+    assert_string_equal(processes_thread_name(t->processes, 12), "worker");
+    assert_string_equal(processes_thread_name(t->processes, 10), "main loop");
+    assert_string_equal(process(t, 10)->name, "program");
+    assert_int_equal(process(t, 10)->serial, serial);
+    assert_string_equal(processes_thread_name(t->processes, 99), "");
+}
+
+static void a_name_cut_by_the_kernel_is_completed_from_the_program(void **state)
+{
+    struct tables *t = *state;
+    static const struct {
+        const char *comm, *path, *name;
+    } cases[] = {
+        {"gnome-terminal-", "/usr/libexec/gnome-terminal-server", "gnome-terminal-server"},
+        {"short", "/bin/short-but-longer", "short"},
+        {"fifteen-letters", "/bin/fifteen-letters", "fifteen-letters"},
+        {"a-script-of-som", "/usr/bin/python3.11", "a-script-of-som"},
+        {"fourteen-bytes", "/bin/fourteen-bytes-and-more", "fourteen-bytes"},
+        {"this-one-is-far", "/bin/this-one-is-far-longer-than-what-a-name-may-have-of-bytes-in-all",
+         "this-one-is-far"},
+    };
+    for (uint32_t i = 0; i < ARRAY_LEN(cases); i++) {
+        uint32_t pid = 100 + i;
+        fork_of(t, 1, pid, 1000);
+        comm(t, pid, pid, cases[i].comm, true);
+        uint32_t serial = process(t, pid)->serial;
+        map(t, pid, 0x400000, 0x1000, 0, cases[i].path);
+        assert_string_equal(process(t, pid)->name, cases[i].name);
+        assert_string_equal(process(t, pid)->exe, cases[i].path);
+        /* A serial stands for one process under one name. */
+        assert_int_equal(process(t, pid)->serial != serial,
+                         strcmp(cases[i].comm, cases[i].name) != 0);
+        map(t, pid, 0x500000, 0x1000, 0, "/lib/ld.so");
+        assert_string_equal(process(t, pid)->exe, cases[i].path);
+    }
+}
+
+static void what_is_no_file_is_not_taken_for_the_program(void **state)
+{
+    struct tables *t = *state;
+    fork_of(t, 1, 10, 1000);
+    comm(t, 10, 10, "program", true);
+    map(t, 10, 0x1000, 0x1000, 0, "[vdso]");
+    map(t, 10, 0x3000, 0x1000, 0x3000, "//anon");
+    assert_string_equal(process(t, 10)->exe, "");
+    map(t, 10, 0x5000, 0x1000, 0, "/bin/program");
+    assert_string_equal(process(t, 10)->exe, "/bin/program");
+}
+
+/* ---- coming and going */
+
+static void a_process_lingers_after_its_last_thread_has_gone(void **state)
+{
+    struct tables *t = *state;
+    start_program(t, 10);
+    thread_of(t, 10, 12);
+    exit_of(t, 10, 10, 5000); /* the main thread may go first */
+    processes_expire(t->processes, 5000 + 10 * LINGER);
+    assert_true(is_alive(t, 10));
+    exit_of(t, 10, 12, 90000);
+    processes_expire(t->processes, 90000 + LINGER);
+    assert_true(is_alive(t, 10));
+    assert_string_equal(at(t, 10, 0x400010), "/bin/program+2010");
+    processes_expire(t->processes, 90001 + LINGER);
+    assert_false(is_alive(t, 10));
+    assert_int_equal(processes_count(t->processes), 0);
+    assert_string_equal(processes_thread_name(t->processes, 12), "");
+}
+
+static void a_pid_that_comes_again_is_another_process(void **state)
+{
+    struct tables *t = *state;
+    start_program(t, 10);
+    uint32_t serial = process(t, 10)->serial;
+    thread_of(t, 10, 12);
+    fork_of(t, 1, 10, 1000 + 60000000000); /* its exit was lost */
+    assert_int_not_equal(process(t, 10)->serial, serial);
+    assert_string_equal(process(t, 10)->name, "");
+    assert_string_equal(at(t, 10, 0x400010), "");
+    exit_of(t, 10, 12, 70000000000); /* of the old one: late, or lost */
+    processes_expire(t->processes, 90000000000);
+    assert_true(is_alive(t, 10));
+    exit_of(t, 10, 10, 100000000000);
+    processes_expire(t->processes, 200000000000);
+    assert_false(is_alive(t, 10));
+}
+
+static void a_process_told_of_twice_is_one(void **state)
+{
+    struct tables *t = *state;
+    start_program(t, 10);
+    uint32_t serial = process(t, 10)->serial;
+    fork_of(t, 7, 10, 1000 + 10000000); /* by /proc, whose clock ticks are coarse */
+    assert_int_equal(process(t, 10)->serial, serial);
+    assert_int_equal(process(t, 10)->start_time, 1000);
+    assert_int_equal(process(t, 10)->ppid, 7);
+    assert_string_equal(at(t, 10, 0x400010), "/bin/program+2010");
+}
+
+static void a_tid_that_comes_again_as_a_process_was_a_thread_that_ended(void **state)
+{
+    struct tables *t = *state;
+    start_program(t, 10);
+    thread_of(t, 10, 12);
+    fork_of(t, 1, 12, 2000000000); /* the thread's exit was lost */
+    exit_of(t, 10, 10, 3000000000);
+    processes_expire(t->processes, 4000000000);
+    assert_false(is_alive(t, 10));
+    assert_true(is_alive(t, 12));
+    exit_of(t, 12, 12, 5000000000);
+    processes_expire(t->processes, 6000000000);
+    assert_false(is_alive(t, 12));
+}
+
+static void a_process_known_from_a_sample_only_goes_after_lingering(void **state)
+{
+    struct tables *t = *state;
+    struct process *p = processes_get(t->processes, 33, 5000);
+    assert_non_null(p);
+    assert_false(p->known);
+    assert_string_equal(p->name, "");
+    assert_ptr_equal(processes_get(t->processes, 33, 9000), p);
+    assert_null(process_find_mapping(p, 0x1000));
+    processes_expire(t->processes, 5000 + LINGER);
+    assert_true(is_alive(t, 33));
+    processes_expire(t->processes, 5001 + LINGER);
+    assert_false(is_alive(t, 33));
+    processes_get(t->processes, 34, 5000);
+    thread_of(t, 34, 35);
+    processes_get(t->processes, 36, 5000);
+    comm(t, 36, 36, "named", false);
+    processes_expire(t->processes, 100 * LINGER);
+    assert_true(is_alive(t, 34)); /* something was heard of them */
+    assert_true(is_alive(t, 36));
+    assert_true(process(t, 36)->known);
+    assert_string_equal(process(t, 36)->name, "named");
+}
+
+static void records_of_unknown_processes_make_them(void **state)
+{
+    struct tables *t = *state;
+    exit_of(t, 20, 20, 1000);
+    assert_false(is_alive(t, 20));
+    map(t, 21, 0x1000, 0x1000, 0, "/bin/x");
+    assert_string_equal(at(t, 21, 0x1800), "/bin/x+800");
+    assert_int_equal(process(t, 21)->start_time, 0);
+    comm(t, 22, 23, "thread", false);
+    assert_string_equal(process(t, 22)->name, "");
+    map(t, UINT32_MAX, 0xffffffff81000000, 0x1000, 0, "[kernel.kallsyms]_text");
+    assert_false(is_alive(t, UINT32_MAX));
+}
+
+/* Many processes with random lives: the table is empty when all have ended. */
+static void nothing_is_left_of_processes_that_have_ended(void **state)
+{
+    struct tables *t = *state;
+    srandom(3);
+    for (uint32_t i = 0; i < 5000; i++) {
+        uint32_t pid = 2 + (uint32_t)random() % 300;
+        uint64_t now = 1000000000ull * i;
+        switch (random() % 5) {
+        case 0:
+            fork_of(t, 2 + (uint32_t)random() % 300, pid, now);
+            break;
+        case 1:
+            comm(t, pid, pid, "again", true);
+            break;
+        case 2:
+            map(t, pid, (uint64_t)random() % 64 * 0x1000, 0x3000, 0, random() % 2 ? "/a" : "/b");
+            break;
+        case 3:
+            thread_of(t, pid, 1000 + (uint32_t)random() % 300);
+            break;
+        default:
+            exit_of(t, pid, random() % 2 ? pid : 1000 + (uint32_t)random() % 300, now);
+        }
+        processes_expire(t->processes, now);
+    }
+    for (uint32_t pid = 2; pid < 302; pid++) {
+        for (uint32_t tid = 1000; tid < 1300; tid++)
+            exit_of(t, pid, tid, 1);
+        exit_of(t, pid, pid, 1);
+    }
+    processes_expire(t->processes, UINT64_MAX);
+    assert_int_equal(processes_count(t->processes), 0);
+}
+
+/* ---- mappings */
+
+static void mappings_changed_after_a_fork_are_changed_for_one_only(void **state)
+{
+    struct tables *t = *state;
+    start_program(t, 10);
+    fork_of(t, 10, 11, 2000);
+    fork_of(t, 11, 12, 3000);
+    map(t, 11, 0x400000, 0x1000, 0, "/lib/child.so");
+    map(t, 10, 0x800000, 0x1000, 0, "/lib/parent.so");
+    assert_string_equal(at(t, 10, 0x400000), "/bin/program+2000");
+    assert_string_equal(at(t, 11, 0x400000), "/lib/child.so+0");
+    assert_string_equal(at(t, 12, 0x400000), "/bin/program+2000");
+    assert_string_equal(at(t, 10, 0x800000), "/lib/parent.so+0");
+    assert_string_equal(at(t, 11, 0x800000), "");
+    assert_string_equal(at(t, 12, 0x800000), "");
+    exit_of(t, 10, 10, 4000);
+    processes_expire(t->processes, 4001 + LINGER);
+    assert_string_equal(at(t, 12, 0x700000), "/lib/libc.so+0");
+}
+
+static void what_lies_where_follows_from_the_mappings_in_their_order(void **state)
+{
+    struct tables *t = *state;
+    static const struct {
+        const char *what;
+        struct {
+            uint64_t start, len, offset;
+        } maps[4];
+        const char *expect; /* at 0x1000, 0x2000, ...: a letter a mapping, then its file's page */
+    } cases[] = {
+        {"apart", {{0x1000, 0x1000, 0}, {0x3000, 0x2000, 0x5000}}, "a0 -- b5 b6 --"},
+        {"replaced", {{0x2000, 0x2000, 0}, {0x2000, 0x2000, 0}}, "-- b0 b1 -- --"},
+        {"covered", {{0x2000, 0x1000, 0}, {0x1000, 0x3000, 0}}, "b0 b1 b2 -- --"},
+        {"head cut", {{0x2000, 0x3000, 0}, {0x1000, 0x2000, 0}}, "b0 b1 a1 a2 --"},
+        {"tail cut", {{0x1000, 0x3000, 0}, {0x3000, 0x2000, 0}}, "a0 a1 b0 b1 --"},
+        {"split", {{0x1000, 0x4000, 0}, {0x2000, 0x1000, 0}}, "a0 b0 a2 a3 --"},
+        {"several covered",
+         {{0x1000, 0x1000, 0}, {0x2000, 0x1000, 0}, {0x3000, 0x2000, 3}, {0x1000, 0x3000, 0}},
+         "d0 d1 d2 c1 --"},
+    };
+    for (uint32_t i = 0; i < ARRAY_LEN(cases); i++) {
+        uint32_t pid = 100 + i;
+        fork_of(t, 1, pid, 1000);
+        for (size_t k = 0; k < 4 && cases[i].maps[k].len; k++) {
+            char path[] = {'/', (char)('a' + k), 0};
+            map(t, pid, cases[i].maps[k].start, cases[i].maps[k].len, cases[i].maps[k].offset,
+                path);
+        }
+        for (size_t k = 0; k < 5; k++) {
+            const char *text = at(t, pid, 0x1000 * (k + 1));
+            char expect = cases[i].expect[k * 3], page = cases[i].expect[k * 3 + 1];
+            uint64_t offset = text[0] ? strtoul(strchr(text, '+') + 1, NULL, 16) : 0;
+            if (expect == '-' ? text[0] != 0
+                              : text[1] != expect || offset / 0x1000 != (uint64_t)(page - '0'))
+                fail_msg("%s: at page %zu is \"%s\"", cases[i].what, k + 1, text);
+        }
+    }
+}
+
+/* Beside an array with an entry for each byte. */
+static void random_mappings_lie_as_in_a_map_of_every_byte(void **state)
+{
+    struct tables *t = *state;
+    enum { BYTES = 600, BASE = 0x10000 };
+    static struct {
+        char file;
+        uint64_t offset;
+    } naive[BYTES];
+    srandom(4);
+    fork_of(t, 1, 10, 1000);
+    for (int turn = 0; turn < 3000; turn++) {
+        if (turn % 300 == 0) {
+            comm(t, 10, 10, "again", true);
+            memset(naive, 0, sizeof(naive));
+        }
+        uint32_t start = (uint32_t)random() % BYTES;
+        uint32_t len = 1 + (uint32_t)random() % (turn % 7 ? 20 : BYTES - start);
+        len = start + len > BYTES ? BYTES - start : len;
+        char path[] = {'/', (char)('a' + random() % 20), 0};
+        uint64_t offset = (uint64_t)random() % 100000;
+        map(t, 10, BASE + start, len, offset, path);
+        for (uint32_t i = 0; i < len; i++) {
+            naive[start + i].file = path[1];
+            naive[start + i].offset = offset + i;
+        }
+        for (uint32_t k = 0; k < BYTES; k++) {
+            /* Forwards and from random places, since the mapping found last is asked first. */
+            uint32_t i = turn % 2 ? k : (uint32_t)random() % BYTES;
+            const struct mapping *m = process_find_mapping(process(t, 10), BASE + i);
+            char file = m ? m->object->path[1] : 0;
+            if (file != naive[i].file ||
+                (m && BASE + i - m->start + m->file_offset != naive[i].offset))
+                fail_msg("turn %d, byte %u: file %d", turn, i, file);
+        }
+    }
+    assert_null(process_find_mapping(process(t, 10), BASE - 1));
+    assert_null(process_find_mapping(process(t, 10), BASE + BYTES));
+}
+
+static void what_is_no_code_or_no_range_is_not_kept(void **state)
+{
+    struct tables *t = *state;
+    fork_of(t, 1, 10, 1000);
+    struct record r = {
+        .kind = RECORD_MMAP,
+        .pid = 10,
+        .mmap = {.start = 0x1000, .len = 0x1000, .prot = PROT_READ, .path = "/data"}};
+    apply(t, &r);
+    assert_string_equal(at(t, 10, 0x1000), "");
+    map(t, 10, 0x2000, 0, 0, "/empty");
+    assert_string_equal(at(t, 10, 0x2000), "");
+    map(t, 10, UINT64_MAX - 10, 20, 0, "/around");
+    assert_string_equal(at(t, 10, UINT64_MAX - 5), "");
+    assert_string_equal(at(t, 10, 3), "");
+}
+
+/* A process can be made to map without end; what is told of it then may be missing, never wrong. */
+static void mappings_past_the_cap_are_unknown(void **state)
+{
+    struct tables *t = *state;
+    const uint64_t page = 0x1000, cap = 65536;
+    fork_of(t, 1, 10, 1000);
+    for (uint64_t i = 0; i < cap + 100; i++)
+        map(t, 10, (2 * i + 1) * page, page, 0, i % 2 ? "/a" : "/b");
+    assert_string_equal(at(t, 10, (2 * (cap - 1) + 1) * page), "/a+0");
+    assert_string_equal(at(t, 10, (2 * cap + 1) * page), "");
+    /* The old mapping is gone even though the new one has no place. */
+    map(t, 10, page + 16, 16, 0x5000, "/new");
+    assert_string_equal(at(t, 10, page), "/b+0");
+    assert_string_equal(at(t, 10, page + 16), "");
+    assert_string_equal(at(t, 10, page + 32), "");
+    /* Where one goes, one comes. */
+    map(t, 10, 3 * page, page, 0, "/same-size");
+    assert_string_equal(at(t, 10, 3 * page), "/same-size+0");
+    /* A large one in place of many. */
+    map(t, 10, 0, 1000 * page, 0, "/large");
+    assert_string_equal(at(t, 10, 999 * page), "/large+3e7000");
+}
+
+#define ON_TABLES(test) cmocka_unit_test_setup_teardown(test, make_tables, free_tables)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ON_TABLES(a_fork_is_its_parent_until_it_executes_something),
+        ON_TABLES(an_exec_clears_the_mappings_and_names_the_process),
+        ON_TABLES(a_threads_name_is_not_the_processs),
+        ON_TABLES(a_name_cut_by_the_kernel_is_completed_from_the_program),
+        ON_TABLES(what_is_no_file_is_not_taken_for_the_program),
+        ON_TABLES(a_process_lingers_after_its_last_thread_has_gone),
+        ON_TABLES(a_pid_that_comes_again_is_another_process),
+        ON_TABLES(a_process_told_of_twice_is_one),
+        ON_TABLES(a_tid_that_comes_again_as_a_process_was_a_thread_that_ended),
+        ON_TABLES(a_process_known_from_a_sample_only_goes_after_lingering),
+        ON_TABLES(records_of_unknown_processes_make_them),
+        ON_TABLES(nothing_is_left_of_processes_that_have_ended),
+        ON_TABLES(mappings_changed_after_a_fork_are_changed_for_one_only),
+        ON_TABLES(what_lies_where_follows_from_the_mappings_in_their_order),
+        ON_TABLES(random_mappings_lie_as_in_a_map_of_every_byte),
+        ON_TABLES(what_is_no_code_or_no_range_is_not_kept),
+        ON_TABLES(mappings_past_the_cap_are_unknown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
