@@ -168,7 +168,7 @@ metric() { # name without podflamed_ in front
     curl -sS --max-time 10 "$agent_metrics" | awk -v name="podflamed_$1" '$1 == name { print $2 }'
 }
 
-# folded [curl's --data-urlencode pairs...]: all that was sampled since the test began.
+# folded [PARAMETER=VALUE...]: all that was sampled in the last hour.
 folded() {
     local args=()
     for pair; do args+=(--data-urlencode "$pair"); done

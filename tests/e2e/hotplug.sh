@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# hotplug.sh: a CPU that goes offline and comes back is sampled before and after, and the other one all
+# the time.
+# shellcheck source=tests/e2e/kit.sh disable=SC2119,SC2317
+. "${top_srcdir:?}/tests/e2e/kit.sh"
+
+begin podflamed podflame tests/workloads/split
+need_root
+switch=/sys/devices/system/cpu/cpu1/online
+[ -w $switch ] || skip_all "this machine's second CPU cannot be switched off"
+[ "$(cat $switch)" = 1 ] || skip_all "this machine's second CPU is off"
+test_cleanup() { echo 1 >"$switch"; }
+echo 0 2>/dev/null >"$switch" || skip_all "this machine does not let its second CPU go"
+echo 1 >"$switch"
+
+start_agent --window 1s
+"$workloads/split" 60 >/dev/null &
+one=$!
+"$workloads/split" 60 >/dev/null &
+two=$!
+kit_pids+=("$one" "$two")
+now_ms() { date +%s%3N; }
+began=$(now_ms)
+sleep 3
+off=$(now_ms)
+echo 0 >"$switch"
+check "the agent sees that the CPU is gone" wait_until 10 matches "$agent_log" 'CPU went offline cpu=1'
+check "and samples one" equal "$(metric cpus)" 1
+went=$(now_ms)
+sleep 2
+back=$(now_ms)
+echo 1 >"$switch"
+check "the agent sees that the CPU is back" wait_until 10 matches "$agent_log" 'CPU came online cpu=1'
+came=$(now_ms)
+check "and samples both" equal "$(metric cpus)" 2
+sleep 4
+ended=$(now_ms)
+stop "$one"
+stop "$two"
+stop "$agent_pid"
+check "it ends well" equal $? 0
+
+# The store keeps 10 s apart, a batch says what a second held: "start end CPU samples" in ms.
+for file in "$dir/state/spool"/*.batch; do
+    "$build/podflame" batch "$file" >"$dir/batch.json" || bail "no batch: $file"
+    awk '
+        function number(key) { match($0, "\"" key "\": [0-9]+"); return substr($0, RSTART + length(key) + 4, RLENGTH - length(key) - 4) }
+        /^  "window":/ { start = number("start_ns") / 1e6; end = number("end_ns") / 1e6 }
+        /^  "[a-z]*": \[/ { table = $1 }
+        /"count":/ && table ~ /samples/ { n[number("cpu")] += number("count") }
+        END { for (cpu = 0; cpu < 2; cpu++) printf "%.0f %.0f %d %d\n", start, end, cpu, n[cpu] }' "$dir/batch.json"
+done >"$dir/seconds"
+samples() { # from, to: "samples of CPU 0, samples of CPU 1" of the windows between
+    awk -v from="$1" -v to="$2" '$1 >= from && $2 <= to { n[$3] += $4 } END { print n[0] + 0, n[1] + 0 }' "$dir/seconds"
+}
+read -r before_0 before_1 <<<"$(samples "$began" "$off")"
+read -r during_0 during_1 <<<"$(samples "$went" "$back")"
+read -r after_0 after_1 <<<"$(samples "$came" "$ended")"
+note "samples of CPU 0 and CPU 1: before $before_0 $before_1, during $during_0 $during_1, after $after_0 $after_1"
+check "both were sampled before" [ "$before_0" -gt 100 -a "$before_1" -gt 100 ]
+check "one while the other was gone" [ "$during_0" -gt 50 -a "$during_1" = 0 ]
+check "both after" [ "$after_0" -gt 100 -a "$after_1" -gt 100 ]
+[ "$failures" = 0 ] || { show "$dir/seconds"; show "$agent_log"; }
+finish
