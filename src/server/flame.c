@@ -16,7 +16,7 @@
 
 #define NONE          UINT32_MAX
 #define MIN_NODES     2000000u /* what a tree may grow to, however few of its nodes are asked for */
-#define STACKS_A_CALL 65536u
+#define STACKS_A_CALL 1000000u
 
 struct row {
     uint64_t samples;
@@ -38,7 +38,14 @@ struct build {
     struct stack *stacks;
     uint32_t row_count, row_cap, stack_count, stack_cap;
     struct map64 stack_map; /* id -> stack */
-    uint32_t path[WIRE_MAX_DEPTH];
+
+    /* The last stack, and where it went: the next one's beginning is mostly the same. */
+    uint64_t ids[WIRE_MAX_DEPTH];   /* the store's, of its frames */
+    uint32_t path[WIRE_MAX_DEPTH];  /* the tree's */
+    uint32_t nodes[WIRE_MAX_DEPTH]; /* below `base` */
+    uint32_t base, base_depth;      /* the nodes of so many of its frames are known */
+    size_t depth;
+    struct map64 frame_map; /* the store's id -> the tree's frame; of one call */
 };
 
 static void build_free(struct build *build)
@@ -48,6 +55,7 @@ static void build_free(struct build *build)
     free(build->rows);
     free(build->stacks);
     map64_free(&build->stack_map);
+    map64_free(&build->frame_map);
 }
 
 static int reserve(void **array, uint32_t *cap, uint32_t count, size_t size)
@@ -122,25 +130,84 @@ static int take_row(void *ctx, const struct store_row *row)
     return 0;
 }
 
+static int find_frame(struct build *build, const struct store_frame *frame, uint32_t *ret_frame)
+{
+    bool is_new;
+    if (!frame->id)
+        return flame_tree_frame(&build->tree, frame, ret_frame);
+    const uint32_t *known = map64_find(&build->frame_map, frame->id);
+    if (known) {
+        *ret_frame = *known;
+        return 0;
+    }
+    int r = flame_tree_frame(&build->tree, frame, ret_frame);
+    if (r < 0)
+        return r;
+    uint32_t *place = map64_place(&build->frame_map, frame->id, &is_new);
+    if (!place)
+        return -ENOMEM;
+    *place = *ret_frame;
+    return 0;
+}
+
+/* Puts the stack's frames into `path`, from where it differs from the last one on. *ret_known is
+ * how many: fewer than `count`, and -EFBIG, if the tree takes no more names. */
+static int read_path(struct build *build, const struct store_frame *frames, size_t count,
+                     size_t *ret_known)
+{
+    size_t same = 0;
+    int r = 0;
+    while (same < count && same < build->depth && frames[same].id &&
+           frames[same].id == build->ids[same])
+        same++;
+    if (build->base_depth > same)
+        build->base_depth = (uint32_t)same;
+    size_t known = same;
+    for (; known < count; known++) {
+        r = find_frame(build, &frames[known], &build->path[known]);
+        if (r < 0)
+            break;
+        build->ids[known] = frames[known].id;
+    }
+    build->depth = known;
+    *ret_known = known;
+    return r;
+}
+
+/* As flame_tree_walk(), but from the last stack's nodes. */
+static int walk_path(struct build *build, uint32_t base, size_t count, uint32_t *ret_node)
+{
+    if (base != build->base)
+        build->base_depth = 0;
+    build->base = base;
+    uint32_t node = build->base_depth ? build->nodes[build->base_depth - 1] : base;
+    int r = 0;
+    for (size_t i = build->base_depth; i < count && r == 0; i++) {
+        r = flame_tree_walk(&build->tree, node, &build->path[i], 1, &node);
+        build->nodes[i] = node;
+        if (r == 0)
+            build->base_depth++;
+        else
+            build->tree.cut += count - i - 1;
+    }
+    *ret_node = node;
+    return r;
+}
+
 /* All rows of a stack of these frames. */
 static int add_stack(struct build *build, struct stack *stack, const struct store_frame *frames,
                      size_t count)
 {
     size_t known = 0;
-    int r = 0;
     assert(count <= WIRE_MAX_DEPTH);
-    for (; known < count && r == 0; known++)
-        r = flame_tree_frame(&build->tree, &frames[known], &build->path[known]);
+    int r = read_path(build, frames, count, &known);
     bool out_of_names = r == -EFBIG;
     if (r < 0 && !out_of_names)
         return r;
-    if (out_of_names) {
-        known--;
-        build->tree.cut += count - known;
-    }
+    build->tree.cut += count - known;
     for (uint32_t i = stack->first_row; i != NONE; i = build->rows[i].next) {
         uint32_t node;
-        r = flame_tree_walk(&build->tree, build->rows[i].node, build->path, known, &node);
+        r = walk_path(build, build->rows[i].node, known, &node);
         bool is_cut = out_of_names || r == -EFBIG;
         if (r < 0 && r != -EFBIG)
             return r;
@@ -190,6 +257,8 @@ static int read_stacks(struct build *build, struct store *store, struct err *err
         if (count > STACKS_A_CALL)
             count = STACKS_A_CALL;
         r = store->ops->stacks(store, ids + from, count, take_stack, build, err);
+        map64_free(&build->frame_map);
+        build->depth = 0;
     }
     return r;
 }

@@ -36,6 +36,7 @@ struct store_row {
 };
 
 struct store_frame {
+    uint64_t id;        /* not 0: within one stacks() call, frames with the same id are the same */
     const char *name;   /* "" if unnamed */
     const char *object; /* its path; "" for markers */
     const char *file;   /* "" if unknown */
@@ -76,7 +77,8 @@ struct store_ops {
     int (*query)(struct store *s, const struct store_query *query, store_row_fn fn, void *ctx,
                  struct err *err);
 
-    /* Calls `fn` once for each of `stacks` (of a query's rows) that is still kept, in any order. A
+    /* Calls `fn` once for each of `stacks` (of a query's rows) that is still kept, in any order;
+     * the one in which much of a stack's beginning is that of the stack before it serves best. A
      * stack that retention has taken since is left out. */
     int (*stacks)(struct store *s, const uint64_t *stacks, size_t count, store_stack_fn fn,
                   void *ctx, struct err *err);

@@ -266,7 +266,8 @@ struct crowd {
     uint64_t sum;
 };
 
-static struct crowd *make_crowd(unsigned seed)
+/* With ids, as a store gives that knows its frames, or without. */
+static struct crowd *make_crowd(unsigned seed, bool ids)
 {
     static const char *const names[] = {"a", "b", "b2", "c", "B", "ü", "a;x", "zz"};
     struct crowd *crowd = calloc(1, sizeof(*crowd));
@@ -276,8 +277,11 @@ static struct crowd *make_crowd(unsigned seed)
         for (size_t d = 0; d < depth; d++) {
             /* Two of them multiplied: some paths are common, most are rare. */
             size_t pick = (size_t)(rand_r(&seed) % 8) * (size_t)(rand_r(&seed) % 8) / 7;
-            crowd->frames[i][d] = (struct store_frame){
-                .name = names[pick], .object = pick % 2 ? "/a" : "/b", .file = "", .kind = 1};
+            crowd->frames[i][d] = (struct store_frame){.id = ids ? pick + 1 : 0,
+                                                       .name = names[pick],
+                                                       .object = pick % 2 ? "/a" : "/b",
+                                                       .file = "",
+                                                       .kind = 1};
         }
         crowd->samples[i] = (struct memory_sample){
             .process = names[i % 3],
@@ -337,7 +341,7 @@ static void check_against_counting(const struct flame *flame, const struct crowd
 
 static void every_node_holds_the_samples_that_pass_through_it(void **state)
 {
-    _cleanup_free_ struct crowd *crowd = make_crowd(1);
+    _cleanup_free_ struct crowd *crowd = make_crowd(1, true);
     struct memory_store store = memory_store(crowd->samples, RANDOM_STACKS);
     _cleanup_(flame_free) struct flame *flame = build(&store, "");
     assert_int_equal(flame->nodes[0].total, crowd->sum);
@@ -353,7 +357,7 @@ static int by_total_descending(const void *a, const void *b)
 
 static void the_smallest_nodes_are_left_out_of_a_large_answer(void **state)
 {
-    _cleanup_free_ struct crowd *crowd = make_crowd(2);
+    _cleanup_free_ struct crowd *crowd = make_crowd(2, false);
     struct memory_store store = memory_store(crowd->samples, RANDOM_STACKS);
     _cleanup_(flame_free) struct flame *whole = build(&store, "");
     qsort(whole->nodes, whole->node_count, sizeof(*whole->nodes), by_total_descending);

@@ -22,7 +22,8 @@ struct day_stacks {
     struct hashmap known; /* frame id -> row + 1 */
     struct store_frame *frames;
     size_t count, cap;
-    struct store_frame way[WIRE_MAX_DEPTH];
+    struct store_frame way[WIRE_MAX_DEPTH]; /* of the last stack; */
+    uint32_t way_ids[WIRE_MAX_DEPTH];       /* its frames' ids, 0 where nothing stands yet */
 };
 
 static int day_stacks_open(struct day_stacks *d, struct reader *reader, struct err *err)
@@ -114,9 +115,12 @@ static int find_frame(struct day_stacks *d, uint32_t id, struct store_frame *ret
             d->frames = frames;
             d->cap = cap;
         }
-        int r = read_frame(d, id, &d->frames[d->count], err);
+        struct store_frame *frame = &d->frames[d->count];
+        int r = read_frame(d, id, frame, err);
         if (r < 0)
             return r;
+        /* Frame ids are a day's own; days since 1970 fit the upper half. */
+        frame->id = (uint64_t)(uint32_t)(d->reader->day + 1) << 32 | id;
         if (hashmap_put(&d->known, hash_of_pair(id, 0), d->count + 1) < 0)
             return err_errno(err, -ENOMEM, "reading frames");
         row = ++d->count;
@@ -160,13 +164,25 @@ static int read_way(struct day_stacks *d, int64_t id, size_t *ret_depth, struct 
         uint32_t frame;
         if (depth == WIRE_MAX_DEPTH || !varint_get_u32(&at, end, &frame))
             return missing(d, "stack", (uint64_t)id, err);
-        r = find_frame(d, frame, &d->way[depth++], err);
-        if (r < 0)
-            return r;
+        /* Most stacks begin as the one before did. */
+        if (d->way_ids[depth] != frame) {
+            d->way_ids[depth] = 0;
+            r = find_frame(d, frame, &d->way[depth], err);
+            if (r < 0)
+                return r;
+            d->way_ids[depth] = frame;
+        }
+        depth++;
     }
     *ret_depth = depth;
     return 0;
 }
+
+/* A stack that a day has. */
+struct found {
+    int64_t id;
+    uint64_t top;
+};
 
 struct wanted {
     struct sqlite_store *s;
@@ -177,38 +193,73 @@ struct wanted {
     int stopped; /* what fn returned, when it was not 0 */
 };
 
-/* 1: given, 0: not in this day. */
-static int give_stack(struct wanted *w, struct day_stacks *d, uint64_t top, struct err *err)
+static int compare_u64(const void *left, const void *right)
 {
-    int64_t id;
-    size_t depth = 0;
-    int r = find_stack(d, top, &id, err);
-    if (r < 0 || id == 0)
-        return r;
-    r = read_way(d, id, &depth, err);
-    sqlite3_reset(d->stack);
-    if (r < 0)
-        return r;
-    w->stopped = w->fn(w->ctx, top, d->way, depth);
-    return 1;
+    uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
+    return (a > b) - (a < b);
 }
 
-static int give_stacks(struct wanted *w, struct day_stacks *d, struct err *err)
+static int compare_found(const void *left, const void *right)
 {
-    size_t kept = 0;
+    const struct found *a = left, *b = right;
+    return (a->id > b->id) - (a->id < b->id);
+}
+
+/* Damage is the day's own matter: it is told, and the stack may be whole in another day. */
+static int forgive(struct wanted *w, struct day_stacks *d, int r, struct err *err)
+{
+    if (r >= 0 || !lookup_is_damage(r) || !err)
+        return r;
+    days_complain(w->s->days, d->reader->day, err);
+    return 0;
+}
+
+/* Takes what the day has out of `left`. By hash, which is the order of the key's table. */
+static int find_stacks(struct wanted *w, struct day_stacks *d, struct found *found,
+                       size_t *ret_count, struct err *err)
+{
+    size_t kept = 0, count = 0;
     for (size_t i = 0; i < w->count; i++) {
-        int r = w->stopped ? 0 : give_stack(w, d, w->left[i], err);
-        if (r < 0 && lookup_is_damage(r) && err) {
-            days_complain(w->s->days, d->reader->day, err);
-            r = 0;
-        }
+        int64_t id = 0;
+        int r = forgive(w, d, find_stack(d, w->left[i], &id, err), err);
         if (r < 0)
             return r;
-        if (r == 0)
+        if (id)
+            found[count++] = (struct found){id, w->left[i]};
+        else
             w->left[kept++] = w->left[i];
     }
     w->count = kept;
+    *ret_count = count;
     return 0;
+}
+
+/* In the order they were stored: the table is read from its beginning to its end, and stacks of one
+ * batch, whose beginnings are much the same, come after each other. */
+static int give_stacks(struct wanted *w, struct day_stacks *d, struct err *err)
+{
+    _cleanup_free_ struct found *found = malloc((w->count + 1) * sizeof(*found));
+    size_t count = 0;
+    if (!found)
+        return err_errno(err, -ENOMEM, "reading stacks");
+    int r = find_stacks(w, d, found, &count, err);
+    if (count)
+        qsort(found, count, sizeof(*found), compare_found);
+    size_t before = w->count;
+    for (size_t i = 0; r == 0 && i < count && !w->stopped; i++) {
+        size_t depth = 0;
+        r = read_way(d, found[i].id, &depth, err);
+        sqlite3_reset(d->stack);
+        if (r == 0) {
+            w->stopped = w->fn(w->ctx, found[i].top, d->way, depth);
+        } else {
+            w->left[w->count++] = found[i].top;
+            r = forgive(w, d, r, err);
+        }
+    }
+    if (w->count > before)
+        qsort(w->left, w->count, sizeof(*w->left), compare_u64);
+    return r;
 }
 
 static int try_day(struct wanted *w, int64_t day, struct err *err)
@@ -232,12 +283,6 @@ static int try_day(struct wanted *w, int64_t day, struct err *err)
     day_stacks_free(&d); /* before the connection goes back */
     days_return(w->s->days, &reader);
     return r < 0 ? err_set(err, r, "%s", why.text) : 0;
-}
-
-static int compare_u64(const void *left, const void *right)
-{
-    uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
-    return (a > b) - (a < b);
 }
 
 /* Sorted, each once. The stack without frames needs no day to be told. */
