@@ -22,21 +22,21 @@ enum { FORM_PLAIN = 1, FORM_ZSTD = 2 };
 #define COMPRESS_FROM 96
 #define ZSTD_LEVEL    3
 
-/* The most bytes each part of the body can take. */
-#define FRONT_MAX ((size_t)VARINT_MAX * 7)
-#define SLOT_MAX  ((size_t)3)
-#define TASK_MAX  ((size_t)5 + 5 + 5)
-#define STACK_MAX ((size_t)5)
-#define MARK_MAX  ((size_t)VARINT_MAX)
-#define COUNT_MAX ((size_t)VARINT_MAX)
-#define ROW_MAX   (SLOT_MAX + TASK_MAX + STACK_MAX + MARK_MAX + COUNT_MAX)
+#define USUAL_PERIOD_NS 10000000
+#define USUAL_SLOT_MS   10000
+#define USUAL_SLOTS     6
+
+/* The most bytes each part of the body can take: three numbers in front; per row at most a slot of
+ * three bytes, a task of three numbers, a stack, a mark and a count. */
+#define FRONT_MAX ((size_t)VARINT_MAX * 3)
+#define ROW_MAX   ((size_t)3 + 3 * 5 + 5 + 2 * VARINT_MAX)
 _Static_assert(FRONT_MAX + BLOB_MAX_ROWS * ROW_MAX <= BLOB_MAX_BODY, "a full blob can be read");
 
 struct blob_codec {
     ZSTD_CCtx *compress;
     ZSTD_DCtx *expand;
-    uint8_t *parts, *body, *packed;
-    size_t parts_cap, body_cap, packed_cap;
+    uint8_t *body, *packed;
+    size_t body_cap, packed_cap;
     struct blob_row *rows;
     size_t rows_cap;
     uint16_t slots[BLOB_MAX_SLOTS]; /* milliseconds into the minute, rising */
@@ -66,7 +66,6 @@ void blob_codec_free(struct blob_codec **codec)
         return;
     ZSTD_freeCCtx(c->compress);
     ZSTD_freeDCtx(c->expand);
-    free(c->parts);
     free(c->body);
     free(c->packed);
     free(c->rows);
@@ -167,78 +166,70 @@ static uint32_t slot_number(const struct blob_codec *c, uint32_t slots, uint32_t
     return low;
 }
 
-/* The parts that have their lengths in front. Each grows in its own room within c->parts. */
-struct parts {
-    uint8_t *tasks, *stacks, *marks, *counts;
-    size_t tasks_len, stacks_len, marks_len, counts_len;
-    uint32_t task_count;
-};
-
-static int divide_room(struct blob_codec *c, size_t count, struct parts *ret, struct err *err)
+/* The slots as bits, if all of them are usual ones; 0: some are not. */
+static uint32_t usual_slots(const struct blob_codec *c, uint32_t slots)
 {
-    int r = grow(&c->parts, &c->parts_cap, count * ROW_MAX, 1, err);
-    if (r < 0)
-        return r;
-    ret->tasks = c->parts;
-    ret->stacks = ret->tasks + count * TASK_MAX;
-    ret->marks = ret->stacks + count * STACK_MAX;
-    ret->counts = ret->marks + count * MARK_MAX;
-    return 0;
-}
-
-static void put_rows(const struct blob_codec *c, const struct blob_row *rows, size_t count,
-                     uint32_t slots, struct parts *p)
-{
-    uint8_t *task = p->tasks, *stack = p->stacks, *mark = p->marks, *more = p->counts;
-    uint32_t pid = 0;
-    for (size_t i = 0; i < count;) {
-        size_t first = i;
-        uint32_t last = 0;
-        for (; i < count && rows[i].pid == rows[first].pid && rows[i].thread == rows[first].thread;
-             i++) {
-            bool many = rows[i].count > 1;
-            uint32_t slot = slot_number(c, slots, rows[i].slot_ms);
-            stack = varint_put(stack, rows[i].stack - last);
-            mark = varint_put(mark, ((uint64_t)rows[i].cpu * slots + slot) * 2 + many);
-            if (many)
-                more = varint_put(more, rows[i].count - 2);
-            last = rows[i].stack;
-        }
-        task = varint_put(task, zigzag((int64_t)rows[first].pid - pid));
-        task = varint_put(task, rows[first].thread);
-        task = varint_put(task, i - first - 1);
-        pid = rows[first].pid;
-        p->task_count++;
+    uint32_t bits = 0;
+    for (uint32_t i = 0; i < slots; i++) {
+        if (c->slots[i] % USUAL_SLOT_MS != 0)
+            return 0;
+        bits |= 1u << c->slots[i] / USUAL_SLOT_MS;
     }
-    p->tasks_len = (size_t)(task - p->tasks);
-    p->stacks_len = (size_t)(stack - p->stacks);
-    p->marks_len = (size_t)(mark - p->marks);
-    p->counts_len = (size_t)(more - p->counts);
+    return bits;
 }
 
-static uint8_t *put_bytes(uint8_t *at, const uint8_t *bytes, size_t len)
+static uint8_t *put_slots(const struct blob_codec *c, uint32_t slots, uint8_t *at)
 {
-    memcpy(at, bytes, len);
-    return at + len;
-}
-
-static size_t put_body(const struct blob_codec *c, const struct parts *p, size_t count,
-                       uint32_t slots, int64_t period_ns)
-{
-    uint8_t *at = varint_put(c->body, (uint64_t)period_ns);
-    at = varint_put(at, slots);
-    at = varint_put(at, p->task_count);
-    at = varint_put(at, count);
-    at = varint_put(at, p->tasks_len);
-    at = varint_put(at, p->stacks_len);
-    at = varint_put(at, p->marks_len);
+    uint32_t bits = usual_slots(c, slots);
+    if (bits)
+        return varint_put(at, bits * 2);
+    at = varint_put(at, slots * 2 + 1);
     for (uint32_t i = 0; i < slots; i++)
         at = varint_put(at, i ? c->slots[i] - c->slots[i - 1] : c->slots[i]);
-    at = put_bytes(at, p->tasks, p->tasks_len);
-    at = put_bytes(at, p->stacks, p->stacks_len);
-    at = put_bytes(at, p->marks, p->marks_len);
-    at = put_bytes(at, p->counts, p->counts_len);
-    return (size_t)(at - c->body);
+    return at;
+}
+
+static inline bool same_task(const struct blob_row *a, const struct blob_row *b)
+{
+    return a->pid == b->pid && a->thread == b->thread;
+}
+
+static uint8_t *put_tasks(const struct blob_row *rows, size_t count, uint8_t *at)
+{
+    uint32_t pid = 0, thread = 0;
+    for (size_t first = 0, i = 0; i < count; first = i) {
+        const struct blob_row *row = &rows[first];
+        while (i < count && same_task(row, &rows[i]))
+            i++;
+        at = varint_put(at, (i - first - 1) * 2 + (row->pid != pid));
+        if (row->pid != pid)
+            at = varint_put(at, zigzag((int64_t)row->pid - pid));
+        at = varint_put(at, zigzag((int64_t)row->thread - thread));
+        pid = row->pid;
+        thread = row->thread;
+    }
+    return at;
+}
+
+static uint8_t *put_stacks(const struct blob_row *rows, size_t count, uint8_t *at)
+{
+    for (size_t i = 0; i < count; i++) {
+        bool follows = i > 0 && same_task(&rows[i - 1], &rows[i]);
+        at = varint_put(at, rows[i].stack - (follows ? rows[i - 1].stack : 0));
+    }
+    return at;
+}
+
+static uint8_t *put_marks(const struct blob_codec *c, const struct blob_row *rows, size_t count,
+                          uint32_t slots, uint8_t *at)
+{
+    for (const struct blob_row *row = rows; row < rows + count; row++) {
+        uint32_t slot = slot_number(c, slots, row->slot_ms);
+        at = varint_put(at, ((uint64_t)row->cpu * slots + slot) * 2 + (row->count > 1));
+        if (row->count > 1)
+            at = varint_put(at, row->count - 2);
+    }
+    return at;
 }
 
 static int pack(struct blob_codec *c, size_t len, uint64_t seed, size_t *ret_len, struct err *err)
@@ -271,17 +262,18 @@ int blob_encode(struct blob_codec *c, const struct blob_row *rows, size_t count,
                 uint64_t seed, const uint8_t **ret_bytes, size_t *ret_len, struct err *err)
 {
     assert(count > 0 && count <= BLOB_MAX_ROWS);
-    struct parts parts = {0};
-    uint32_t slots = collect_slots(c, rows, count);
-    size_t len;
-    int r = divide_room(c, count, &parts, err);
-    if (r == 0)
-        r = grow(&c->body, &c->body_cap, FRONT_MAX + count * ROW_MAX, 1, err);
+    int r = grow(&c->body, &c->body_cap, FRONT_MAX + count * ROW_MAX, 1, err);
     if (r < 0)
         return r;
-    put_rows(c, rows, count, slots, &parts);
-    len = put_body(c, &parts, count, slots, period_ns);
-    r = pack(c, len, seed, &len, err);
+    uint32_t slots = collect_slots(c, rows, count);
+    uint8_t *at = varint_put(c->body, period_ns == USUAL_PERIOD_NS ? 0 : (uint64_t)period_ns);
+    at = put_slots(c, slots, at);
+    at = varint_put(at, count);
+    at = put_tasks(rows, count, at);
+    at = put_stacks(rows, count, at);
+    at = put_marks(c, rows, count, slots, at);
+    size_t len = 0;
+    r = pack(c, (size_t)(at - c->body), seed, &len, err);
     if (r < 0)
         return r;
     *ret_bytes = c->packed;
@@ -325,135 +317,132 @@ static int unpack(struct blob_codec *c, const uint8_t *bytes, size_t len, const 
     return 0;
 }
 
-struct part {
+/* What of the body is still to be read. */
+struct input {
     const uint8_t *at, *end;
 };
 
-struct body {
-    uint32_t slots, tasks, rows;
-    struct part task, stack, mark, count;
-};
-
-static int read_slots(struct blob_codec *c, uint32_t slots, struct part *in, struct err *err)
+static inline bool get(struct input *in, uint64_t max, uint64_t *ret)
 {
-    uint32_t ms = 0;
-    for (uint32_t i = 0; i < slots; i++) {
-        uint32_t step;
-        if (!varint_get_u32(&in->at, in->end, &step) || step >= BLOB_MAX_SLOTS - ms || (i && !step))
-            return damaged(err, "its slots");
-        c->slots[i] = (uint16_t)(ms += step);
-    }
-    return 0;
+    if (in->at < in->end && *in->at < 0x80)
+        *ret = *in->at++;
+    else if (!varint_get(&in->at, in->end, ret))
+        return false;
+    return *ret <= max;
 }
 
-/* Takes `len` bytes off the front of `in`. */
-static bool cut(struct part *in, uint32_t len, struct part *ret)
-{
-    if (len > (size_t)(in->end - in->at))
-        return false;
-    *ret = (struct part){in->at, in->at + len};
-    in->at += len;
-    return true;
-}
-
-static int read_front(struct blob_codec *c, struct part in, struct body *b, int64_t *ret_period_ns,
-                      struct err *err)
-{
-    uint64_t period;
-    uint32_t tasks_len, stacks_len, marks_len;
-    if (!varint_get(&in.at, in.end, &period) || period < 1 || period > WIRE_MAX_PERIOD_NS)
-        return damaged(err, "its period");
-    if (!varint_get_u32(&in.at, in.end, &b->slots) || b->slots < 1 || b->slots > BLOB_MAX_SLOTS ||
-        !varint_get_u32(&in.at, in.end, &b->tasks) || !varint_get_u32(&in.at, in.end, &b->rows) ||
-        b->rows < 1 || b->rows > BLOB_MAX_ROWS || b->tasks < 1 || b->tasks > b->rows)
-        return damaged(err, "its numbers of slots, tasks and rows");
-    if (!varint_get_u32(&in.at, in.end, &tasks_len) ||
-        !varint_get_u32(&in.at, in.end, &stacks_len) || !varint_get_u32(&in.at, in.end, &marks_len))
-        return damaged(err, "the lengths of its parts");
-    int r = read_slots(c, b->slots, &in, err);
-    if (r < 0)
-        return r;
-    if (!cut(&in, tasks_len, &b->task) || !cut(&in, stacks_len, &b->stack) ||
-        !cut(&in, marks_len, &b->mark) || stacks_len < b->rows)
-        return damaged(err, "the lengths of its parts");
-    b->count = in;
-    *ret_period_ns = (int64_t)period;
-    return 0;
-}
-
-static bool read_mark(const struct blob_codec *c, struct body *b, struct blob_row *row)
-{
-    uint64_t mark, more = 0;
-    if (!varint_get(&b->mark.at, b->mark.end, &mark))
-        return false;
-    if ((mark & 1) && (!varint_get(&b->count.at, b->count.end, &more) || more > INT64_MAX))
-        return false;
-    uint64_t place = mark >> 1;
-    if (place / b->slots > UINT32_MAX)
-        return false;
-    row->cpu = (uint32_t)(place / b->slots);
-    row->slot_ms = c->slots[place % b->slots];
-    row->count = mark & 1 ? more + 2 : 1;
-    return true;
-}
-
-static bool read_task(struct body *b, struct blob_row *task, uint32_t *ret_rows)
+/* Adds a number given as its distance from *value. */
+static bool get_step(struct input *in, uint32_t *value)
 {
     uint64_t step;
-    uint32_t rows;
-    if (!varint_get(&b->task.at, b->task.end, &step) || step > 2 * (uint64_t)UINT32_MAX + 1 ||
-        !varint_get_u32(&b->task.at, b->task.end, &task->thread) ||
-        !varint_get_u32(&b->task.at, b->task.end, &rows))
+    if (!get(in, 2 * (uint64_t)UINT32_MAX + 1, &step))
         return false;
-    int64_t pid = (int64_t)task->pid + unzigzag(step);
-    if (pid < 0 || pid > UINT32_MAX)
+    int64_t sum = (int64_t)*value + unzigzag(step);
+    *value = (uint32_t)sum;
+    return sum >= 0 && sum <= UINT32_MAX;
+}
+
+static bool get_slots(struct blob_codec *c, struct input *in, uint32_t *ret_count)
+{
+    uint64_t v, step;
+    uint32_t count = 0, ms = 0;
+    if (!get(in, 2 * BLOB_MAX_SLOTS + 1, &v))
         return false;
-    task->pid = (uint32_t)pid;
-    *ret_rows = rows;
+    if (v % 2 == 0) {
+        for (uint32_t i = 0; i < USUAL_SLOTS; i++)
+            if (v >> 1 & 1u << i)
+                c->slots[count++] = (uint16_t)(i * USUAL_SLOT_MS);
+        *ret_count = count;
+        return count > 0 && v >> (USUAL_SLOTS + 1) == 0;
+    }
+    for (; count < v / 2; count++) {
+        if (!get(in, BLOB_MAX_SLOTS - 1 - ms, &step) || (count && !step))
+            return false;
+        c->slots[count] = (uint16_t)(ms += (uint32_t)step);
+    }
+    *ret_count = count;
+    return count > 0;
+}
+
+static bool get_tasks(struct input *in, struct blob_row *rows, uint32_t count)
+{
+    struct blob_row row = {0};
+    for (uint32_t done = 0; done < count;) {
+        uint64_t head;
+        if (!get(in, 2ull * (count - done - 1) + 1, &head))
+            return false;
+        if ((head & 1) && !get_step(in, &row.pid))
+            return false;
+        if (!get_step(in, &row.thread))
+            return false;
+        for (uint64_t more = head / 2 + 1; more > 0; more--)
+            rows[done++] = row;
+    }
     return true;
 }
 
-static bool read_rows(const struct blob_codec *c, struct body *b, bool stacks)
+/* When stacks are not wanted their numbers are stepped over. */
+static bool get_stacks(struct input *in, struct blob_row *rows, uint32_t count, bool wanted)
 {
-    struct blob_row row = {0};
-    uint32_t done = 0;
-    for (uint32_t t = 0; t < b->tasks; t++) {
-        uint32_t more;
-        if (!read_task(b, &row, &more) || more >= b->rows - done)
+    for (uint32_t i = 0; i < count; i++) {
+        bool follows = wanted && i > 0 && same_task(&rows[i - 1], &rows[i]);
+        uint32_t last = follows ? rows[i - 1].stack : 0;
+        uint64_t step;
+        if (!get(in, UINT32_MAX - last, &step))
             return false;
-        row.stack = 0;
-        for (uint32_t last = done + more; done <= last; done++) {
-            uint32_t step = 0;
-            if (stacks && !varint_get_u32(&b->stack.at, b->stack.end, &step))
-                return false;
-            if (step > UINT32_MAX - row.stack || !read_mark(c, b, &row))
-                return false;
-            row.stack += step;
-            c->rows[done] = row;
-        }
+        rows[i].stack = wanted ? last + (uint32_t)step : 0;
     }
-    return done == b->rows && b->task.at == b->task.end && b->mark.at == b->mark.end &&
-           b->count.at == b->count.end && (!stacks || b->stack.at == b->stack.end);
+    return true;
+}
+
+static bool get_marks(const struct blob_codec *c, struct input *in, struct blob_row *rows,
+                      uint32_t count, uint32_t slots)
+{
+    for (struct blob_row *row = rows; row < rows + count; row++) {
+        uint64_t mark, more = 0;
+        if (!get(in, ((uint64_t)UINT32_MAX + 1) * slots * 2 - 1, &mark))
+            return false;
+        if ((mark & 1) && !get(in, INT64_MAX, &more))
+            return false;
+        row->cpu = (uint32_t)((mark >> 1) / slots);
+        row->slot_ms = c->slots[(mark >> 1) % slots];
+        row->count = mark & 1 ? more + 2 : 1;
+    }
+    return true;
+}
+
+static int read_body(struct blob_codec *c, struct input in, bool stacks, struct blob *ret,
+                     struct err *err)
+{
+    uint64_t period, count;
+    uint32_t slots = 0;
+    if (!get(&in, WIRE_MAX_PERIOD_NS, &period))
+        return damaged(err, "its period");
+    if (!get_slots(c, &in, &slots))
+        return damaged(err, "its slots");
+    if (!get(&in, BLOB_MAX_ROWS, &count) || count < 1)
+        return damaged(err, "its number of rows");
+    int r = grow(&c->rows, &c->rows_cap, count, sizeof(*c->rows), err);
+    if (r < 0)
+        return r;
+    if (!get_tasks(&in, c->rows, (uint32_t)count))
+        return damaged(err, "its tasks");
+    if (!get_stacks(&in, c->rows, (uint32_t)count, stacks))
+        return damaged(err, "its stacks");
+    if (!get_marks(c, &in, c->rows, (uint32_t)count, slots) || in.at != in.end)
+        return damaged(err, "its marks");
+    *ret = (struct blob){c->rows, count, period ? (int64_t)period : USUAL_PERIOD_NS};
+    return 0;
 }
 
 int blob_decode(struct blob_codec *c, const void *bytes, size_t len, uint64_t seed, bool stacks,
                 struct blob *ret, struct err *err)
 {
     const uint8_t *raw = bytes, *body = NULL;
-    struct body b = {0};
-    int64_t period_ns = 0;
     int r = unpack(c, raw, len, &body, &len, err);
     if (r < 0)
         return r;
     if (blob_check(body, len, seed) != (raw[1] | raw[2] << 8))
         return damaged(err, "the check does not fit");
-    r = read_front(c, (struct part){body, body + len}, &b, &period_ns, err);
-    if (r == 0)
-        r = grow(&c->rows, &c->rows_cap, b.rows, sizeof(*c->rows), err);
-    if (r < 0)
-        return r;
-    if (!read_rows(c, &b, stacks))
-        return damaged(err, "its rows");
-    *ret = (struct blob){c->rows, b.rows, period_ns};
-    return 0;
+    return read_body(c, (struct input){body, body + len}, stacks, ret, err);
 }

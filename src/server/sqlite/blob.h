@@ -7,22 +7,19 @@
  *                 named, not summed
  *        3     -  form 2: varint, the body's length; then the body in that form
  *
- * The body is varints (varint.h), "each" being in order:
+ * The body is varints (varint.h), one part after the other. Most blobs are a few dozen bytes: what
+ * is usual takes no room.
  *
- *   period_ns   nanoseconds of CPU that a sample stands for, 1 to WIRE_MAX_PERIOD_NS
- *   slots S     1 to BLOB_MAX_SLOTS
- *   tasks T     1 to rows
- *   rows N      1 to BLOB_MAX_ROWS
- *   length of the tasks' bytes, length of the stacks' bytes, length of the marks' bytes
- *   slots       S numbers: milliseconds into the minute, each above the last by the number given;
- *               below 60000
- *   tasks       T times: pid less the last pid (zigzag), thread (string), rows of it less 1
- *   stacks      N numbers: stack; within a task less the row before's
- *   marks       N numbers: ((cpu * S) + slot) * 2 + (count > 1)
- *   counts      for each row marked count > 1: count less 2
+ *   period   nanoseconds of CPU that a sample stands for, 1 to WIRE_MAX_PERIOD_NS; 0: 10 ms
+ *   slots    even: half of it has bit i set when a slot starts at i * 10 s, i below 6.
+ *            odd: half of it is how many follow (1 to BLOB_MAX_SLOTS): milliseconds into the
+ * minute, each above the last by the number given; below 60000 rows N   1 to BLOB_MAX_ROWS tasks
+ * until they have N rows: (rows of it less 1) * 2 + (another pid than the last task's); if so, pid
+ * less the last one's (zigzag); thread (string) less the last one's (zigzag) stacks   N numbers:
+ * stack; where pid and thread are those of the row before, less its stack marks    N times: ((cpu *
+ * slots) + slot) * 2 + (count > 1); if so, count less 2
  *
- * Rows are sorted by (pid, thread, stack, slot, cpu), no two the same. Whoever needs no stacks
- * steps over them by their length. */
+ * Rows are sorted by (pid, thread, stack, slot, cpu), no two the same. */
 #pragma once
 
 #include <stdbool.h>

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#define XXH_INLINE_ALL /* most of what is hashed is 32 or 64 bytes, known when it is compiled */
 #include <xxhash.h>
 
 #include "base/err.h"

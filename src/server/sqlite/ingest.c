@@ -29,7 +29,7 @@ _Static_assert(WIRE_MAX_WINDOW_NS / NS_PER_MS < MS_PER_DAY, "a window touches tw
 
 /* A part larger than this is left as it is, and the next window's samples of its minute become a
  * part of their own: reading and packing it again would cost more than it saves. */
-#define MERGE_MAX_BYTES 1024
+#define MERGE_MAX_BYTES 4096
 
 struct placed {
     uint64_t bucket; /* minute << 32 | series */
