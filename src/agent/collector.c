@@ -7,6 +7,7 @@
 
 #include "agent/cgroups.h"
 #include "agent/counters.h"
+#include "agent/hold.h"
 #include "agent/object.h"
 #include "agent/process.h"
 #include "agent/procfs.h"
@@ -24,8 +25,11 @@
 #define MAPS_RESCAN_NS    (NS_PER_SEC / 10) /* between two readings of maps, of all processes */
 #define SLOT_NS           (10 * NS_PER_SEC)
 #define UNALIGNED_SLOT_NS NS_PER_SEC
-#define CLOCK_JUMP_NS     NS_PER_SEC
-#define TIME_MAX          ((uint64_t)INT64_MAX / 4)
+/* A large program's table takes some 100 ms to build; a sample is 17 KiB. */
+#define HOLD_NS       (2 * (uint64_t)NS_PER_SEC)
+#define HOLD_BYTES    (4u << 20)
+#define CLOCK_JUMP_NS NS_PER_SEC
+#define TIME_MAX      ((uint64_t)INT64_MAX / 4)
 
 struct collector {
     struct collector_config config;
@@ -35,13 +39,15 @@ struct collector {
     struct counters *counters;
     struct processes *processes;
     struct stacker *stacker;
+    struct hold *hold;
     struct object *kernel;
     struct window *window;
     uint32_t windows;
     int64_t to_real_ns;
     uint64_t maps_rescanned;
     uint32_t maps_rescanned_serial;
-    uint64_t expired;
+    uint64_t expired, ticked;
+    bool closing; /* the window: nothing may wait longer */
     bool stale;
 };
 
@@ -72,8 +78,13 @@ static int open_window(struct collector *c, int64_t start_ns, struct err *err)
     return 0;
 }
 
+static void add_held(void *ctx, const struct record *record, uint32_t serial);
+
 static void close_window(struct collector *c, int64_t end_ns)
 {
+    c->closing = true;
+    hold_release(c->hold, add_held, c);
+    c->closing = false;
     struct window *w = c->window;
     c->window = NULL;
     if (!w)
@@ -192,13 +203,18 @@ static uint64_t cgroup_of(struct collector *c, struct process *p, const struct r
     return p->cgroup;
 }
 
-static int add_sample(struct collector *c, const struct record *record)
+static int add_sample(struct collector *c, const struct record *record, bool may_hold)
 {
     const struct record_sample *s = &record->sample;
     struct process *p = process_of(c, record);
     if (!p)
         return -ENOMEM;
     const struct unwind_stack *stack = stacker_run(c->stacker, p, record->time, s->ip, s);
+    if (may_hold && stacker_is_pending(c->stacker) &&
+        hold_put(c->hold, record, (size_t)__builtin_popcountll(c->config.regs_mask), p->serial) ==
+            0)
+        return 0;
+    stacker_count(c->stacker);
     int r = window_make_room(c->window, (uint32_t)stack->count + 2);
     if (r < 0)
         return r;
@@ -215,6 +231,25 @@ static int add_sample(struct collector *c, const struct record *record)
     return r < 0 ? r : window_add_sample(c->window, &key, node);
 }
 
+/* What executed something else meanwhile, or is gone, has other mappings: its old addresses would
+ * get wrong names. */
+static void add_held(void *ctx, const struct record *record, uint32_t serial)
+{
+    struct collector *c = ctx;
+    struct process *p = processes_find(c->processes, record->pid);
+    struct record known = *record;
+    if (!p || p->serial != serial) {
+        counter_add(c->counters, samples_held_lost, 1);
+        known.sample.chain_count = 0;
+        known.sample.regs = NULL;
+        known.sample.stack = NULL;
+        known.sample.ip = 0;
+    }
+    bool may_hold = !c->closing && c->ticked < record->time + HOLD_NS;
+    if (!c->window || add_sample(c, &known, may_hold) < 0)
+        counter_add(c->counters, samples_dropped, 1);
+}
+
 static void take_sample(struct collector *c, const struct record *record)
 {
     if (record->pid == 0 && record->tid == 0) {
@@ -225,7 +260,7 @@ static void take_sample(struct collector *c, const struct record *record)
     counter_add(c->counters, samples, 1);
     if (!record->sample.user_mode)
         counter_add(c->counters, samples_kernel, 1);
-    if (!c->window || add_sample(c, record) < 0)
+    if (!c->window || add_sample(c, record, true) < 0)
         counter_add(c->counters, samples_dropped, 1);
 }
 
@@ -282,11 +317,16 @@ static void change_clock(struct collector *c, uint64_t now, int64_t to_real_ns)
 void collector_tick(struct collector *collector, uint64_t now, int64_t to_real_ns)
 {
     struct collector *c = collector;
+    c->ticked = now;
     if (llabs(to_real_ns - c->to_real_ns) > CLOCK_JUMP_NS)
         change_clock(c, now, to_real_ns);
     turn_window(c, (int64_t)now + c->to_real_ns);
-    if (c->config.tables && tables_turn(c->config.tables) && c->window)
+    if (c->config.tables && tables_turn(c->config.tables) && c->window) {
         stacker_turn(c->stacker, c->window->number);
+        hold_release(c->hold, add_held, c);
+    } else if (hold_oldest(c->hold) && now > hold_oldest(c->hold) + HOLD_NS) {
+        hold_release(c->hold, add_held, c);
+    }
     /* A clock that is being slewed: the next window takes it over. */
     c->to_real_ns = to_real_ns;
     if (now - c->expired > LINGER_NS / 2) {
@@ -356,6 +396,8 @@ int collector_new(const struct collector_config *config, const struct collector_
     if (r == 0)
         r = stacker_new(&stacker, objects, counters, &c->stacker, err);
     if (r == 0)
+        r = hold_new(HOLD_BYTES, &c->hold, err);
+    if (r == 0)
         r = open_window(c, (int64_t)now + to_real_ns, err);
     if (r < 0) {
         collector_free(&c);
@@ -371,6 +413,7 @@ void collector_free(struct collector **collector)
     if (!c)
         return;
     window_free(&c->window);
+    hold_free(&c->hold);
     if (c->kernel)
         object_unref(c->objects, &c->kernel);
     stacker_free(&c->stacker);

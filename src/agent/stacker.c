@@ -88,8 +88,9 @@ static bool find(void *ctx, uint64_t pc, struct unwind_place *ret)
     return true;
 }
 
-static void count(struct stacker *s)
+void stacker_count(struct stacker *stacker)
 {
+    struct stacker *s = stacker;
     static const size_t ends[] = {
 #define X(name, help) [UNWIND_END_##name] = offsetof(struct counters, stacks_##name),
         UNWIND_ENDS(X)
@@ -146,6 +147,10 @@ const struct unwind_stack *stacker_run(struct stacker *stacker, struct process *
         space.id = process_maps_id(process);
         unwinder_run(s->unwinder, &input, &space, &s->stack);
     }
-    count(s);
     return &s->stack;
+}
+
+bool stacker_is_pending(const struct stacker *stacker)
+{
+    return stacker->pending;
 }

@@ -44,3 +44,9 @@ void stacker_turn(struct stacker *stacker, uint32_t window);
 const struct unwind_stack *stacker_run(struct stacker *stacker, struct process *process,
                                        uint64_t now, uint64_t ip,
                                        const struct record_sample *sample);
+
+/* Of the last run: a table it needed is being built. */
+bool stacker_is_pending(const struct stacker *stacker);
+
+/* Counts the last run's end and methods. */
+void stacker_count(struct stacker *stacker);
