@@ -43,6 +43,8 @@ struct output {
 static void take_output(const char *text, size_t len, void *ctx)
 {
     struct output *out = ctx;
+    if (len == 0) /* then the text may be NULL */
+        return;
     if (out->is_full || len >= DEMANGLE_OUT_MAX - out->len) {
         out->is_full = true;
         if (!out->holds_memory)

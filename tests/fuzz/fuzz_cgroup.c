@@ -26,7 +26,7 @@ static void check(const char *path, size_t len)
     assert(strnlen(id.runtime, sizeof(id.runtime)) < sizeof(id.runtime));
     assert(strnlen(id.unit, sizeof(id.unit)) < sizeof(id.unit));
     assert(!*id.runtime || *id.container_id);
-    assert(!strchr(id.container_id, '/') || strchr(path, '\\'));
+    assert(!strchr(id.container_id, '/') || memchr(path, '\\', len));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
