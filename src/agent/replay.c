@@ -127,8 +127,8 @@ static int reserve_ring(struct replay *r, uint32_t id)
 /* The file's bytes go straight behind what the buffer holds. -ENODATA: the file ends within. */
 static int append_bytes(struct replay *r, struct buf *to, uint64_t n)
 {
-    int code = buf_reserve(to, n);
-    if (code < 0)
+    int code = n ? buf_reserve(to, n) : 0;
+    if (code < 0 || n == 0)
         return code;
     if (fread(to->data + to->len, 1, n, r->file) != n)
         return -ENODATA;
