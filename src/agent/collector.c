@@ -228,7 +228,9 @@ static int add_sample(struct collector *c, const struct record *record, bool may
     key.cgroup_path = cgroups_path(c->cgroups, key.cgroup, (int64_t)record->time);
     uint32_t node;
     r = add_stack(c, stack, &node);
-    return r < 0 ? r : window_add_sample(c->window, &key, node);
+    if (r == 0)
+        r = window_add_sample(c->window, &key, node);
+    return r == -ENOSPC ? window_add_other(c->window, &key) : r;
 }
 
 /* What executed something else meanwhile, or is gone, has other mappings: its old addresses would

@@ -2,6 +2,7 @@
 #include "agent/window.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,7 +63,8 @@ int window_new(struct objects *registry, const struct window_limits *limits, str
     table_init(&w->processes, sizeof(struct window_process), offsetof(struct window_process, pid),
                WIRE_MAX_PROCESSES);
     table_init(&w->threads, sizeof(struct window_thread), sizeof(struct window_thread), 0);
-    table_init(&w->samples, sizeof(struct window_sample), offsetof(struct window_sample, count), 0);
+    table_init(&w->samples, sizeof(struct window_sample), offsetof(struct window_sample, count),
+               limits->max_samples);
     int r = add_root(w);
     if (r < 0) {
         window_free(&w);
@@ -70,6 +72,13 @@ int window_new(struct objects *registry, const struct window_limits *limits, str
     }
     *ret = w;
     return 0;
+}
+
+static int add_node(struct window *w, const struct window_node *key, uint32_t *ret_node)
+{
+    int r = w->nodes.count < w->limits.max_stacks ? table_add(&w->nodes, key, ret_node)
+                                                  : table_find(&w->nodes, key, ret_node);
+    return r == -ENOENT ? -ENOSPC : r < 0 ? r : 0;
 }
 
 int window_add_frame(struct window *window, uint32_t parent, struct object *object, uint64_t offset,
@@ -82,16 +91,14 @@ int window_add_frame(struct window *window, uint32_t parent, struct object *obje
         return r;
     if (r == 1)
         object_ref(object);
-    r = table_add(&window->nodes, &key, ret_node);
-    return r < 0 ? r : 0;
+    return add_node(window, &key, ret_node);
 }
 
 int window_add_marker(struct window *window, uint32_t parent, enum window_marker marker,
                       uint32_t *ret_node)
 {
     struct window_node key = {.parent = parent, .offset = marker, .kind = FRAME_MARKER};
-    int r = table_add(&window->nodes, &key, ret_node);
-    return r < 0 ? r : 0;
+    return add_node(window, &key, ret_node);
 }
 
 static char *copy(const char *text)
@@ -145,6 +152,24 @@ int window_add_sample(struct window *window, const struct window_key *key, uint3
 
 /* ---- at the cap */
 
+static const struct window_node other_node = {.offset = MARKER_OTHER, .kind = FRAME_MARKER};
+
+static bool is_other(const struct window_node *node)
+{
+    return memcmp(node, &other_node, sizeof(other_node)) == 0;
+}
+
+int window_add_other(struct window *window, const struct window_key *key)
+{
+    uint32_t node;
+    int r = table_add(&window->nodes, &other_node, &node); /* one more than the limit */
+    if (r >= 0)
+        r = window_add_sample(window, key, node);
+    if (r == 0)
+        window->other_count++;
+    return r;
+}
+
 struct weight {
     uint32_t stack;
     uint32_t count;
@@ -169,7 +194,7 @@ static int find_rare(const struct window *w, uint8_t *rare)
     }
     uint32_t used = 0;
     for (uint32_t i = 0; i < w->nodes.count; i++) {
-        if (weights[i].count)
+        if (weights[i].count && !is_other(table_row(&w->nodes, i)))
             weights[used++] = (struct weight){i, weights[i].count};
     }
     qsort(weights, used, sizeof(*weights), by_count);
@@ -202,9 +227,8 @@ static int keep_node(const struct table *from, uint32_t node, struct table *to, 
 static int move_samples(struct window *w, const uint8_t *rare, uint32_t *new_row,
                         struct table *nodes, struct table *samples)
 {
-    struct window_node other = {.offset = MARKER_OTHER, .kind = FRAME_MARKER};
     uint32_t other_row;
-    int r = table_add(nodes, &other, &other_row);
+    int r = table_add(nodes, &other_node, &other_row);
     for (uint32_t i = 0; r >= 0 && i < w->samples.count; i++) {
         const struct window_sample *old = table_row(&w->samples, i);
         struct window_sample s = *old;
@@ -236,7 +260,7 @@ static int fold_rare(struct window *w)
     memset(new_row, 0xff, w->nodes.count * sizeof(*new_row));
     struct table nodes, samples;
     table_init(&nodes, w->nodes.row_size, w->nodes.key_size, 0);
-    table_init(&samples, w->samples.row_size, w->samples.key_size, 0);
+    table_init(&samples, w->samples.row_size, w->samples.key_size, w->samples.max);
     r = table_add(&nodes, table_row(&w->nodes, 0), &new_row[0]);
     if (r >= 0)
         r = move_samples(w, rare, new_row, &nodes, &samples);
@@ -257,9 +281,9 @@ int window_make_room(struct window *window, uint32_t frames)
     if (window->nodes.count + frames < window->limits.max_stacks &&
         window->samples.count < window->limits.max_samples)
         return 0;
-    /* Folding costs as much as the tables are long; when it has not made room there is none. */
+    /* Folding costs as much as the tables are long: so many samples have to pay for it. */
     if (window->sample_count < window->fold_after)
-        return -ENOSPC;
-    window->fold_after = window->sample_count + window->limits.max_samples / 8;
+        return 0;
+    window->fold_after = window->sample_count + window->limits.max_samples / 16;
     return fold_rare(window);
 }

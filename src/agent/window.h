@@ -86,15 +86,18 @@ int window_new(struct objects *registry, const struct window_limits *limits, str
                struct err *err);
 void window_free(struct window **window);
 
-/* A stack is added frame by frame from the root (0); each call gives the node to go on from.
- * At the cap the rarest stacks go to [other] first, but not
- * while a stack is being added: call window_make_room before. -ENOMEM. */
+/* Call it before a stack of `frames` frames is added: if the stack or its sample might not fit, the
+ * rarest half of the stacks' samples go to [other], per process; not more often than it pays. Rows
+ * of nodes and samples change with it. -ENOMEM. */
+int window_make_room(struct window *window, uint32_t frames);
+
+/* A stack is added frame by frame from the root (0); each call gives the node to go on from. Past
+ * the limits what is there already can still be counted, what is new is -ENOSPC. -ENOMEM. */
 int window_add_frame(struct window *window, uint32_t parent, struct object *object, uint64_t offset,
                      enum frame_kind kind, uint32_t *ret_node);
 int window_add_marker(struct window *window, uint32_t parent, enum window_marker marker,
                       uint32_t *ret_node);
 int window_add_sample(struct window *window, const struct window_key *key, uint32_t stack);
 
-/* Makes sure that a stack of `frames` frames and its sample still fit: if they would not, the
- * rarest half of the stacks' samples go to [other], per process. -ENOSPC if that does not help. */
-int window_make_room(struct window *window, uint32_t frames);
+/* A sample whose stack had no place. -ENOSPC past the limit on samples. */
+int window_add_other(struct window *window, const struct window_key *key);
