@@ -68,11 +68,10 @@ int db_open(const char *path, enum db_mode mode, sqlite3 **ret, struct err *err)
     sqlite3_extended_result_codes(db, 1);
     sqlite3_busy_timeout(db, BUSY_MS);
     sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-    int r = db_exec(db, common_settings, err);
-    if (r == 0)
-        r = db_exec(db, mode == DB_READ ? reader_settings : writer_settings, err);
-    if (r < 0)
-        return r;
+    const char *settings = mode == DB_READ ? reader_settings : writer_settings;
+    if (sqlite3_exec(db, common_settings, NULL, NULL, NULL) != SQLITE_OK ||
+        sqlite3_exec(db, settings, NULL, NULL, NULL) != SQLITE_OK)
+        return db_fail(db, err, "opening it");
     *ret = TAKE_PTR(db);
     return 0;
 }
