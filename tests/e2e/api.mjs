@@ -1,16 +1,17 @@
 // api.mjs: a real podflame-server, real batches, and every path of the API: what it answers is what
 // was posted, as src/server/openapi.json describes it; what is bad harms nothing else.
 import assert from "node:assert/strict";
-import { mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import {
   Server,
+  Skip,
   batchType,
   folder,
   makeBatch,
   openapi,
   runTests,
-  sleep,
   test,
   until,
 } from "./server.mjs";
@@ -397,6 +398,45 @@ test("one reader that does not read holds nobody else", async () => {
   for (let i = 0; i < 20; i++) assert.equal(await server.get("/healthz"), "ok\n");
   assert.equal((await server.get("/api/v1/flame?node=big")).samples, 120_000);
   slow.destroy();
+});
+
+test("a full disk refuses batches until there is room, and loses none", async () => {
+  const disk = folder("disk");
+  mkdirSync(disk);
+  if (spawnSync("mount", ["-t", "tmpfs", "-o", "size=8m", "podflame-test", disk]).status !== 0)
+    throw new Skip("mounting a small disk takes root");
+  try {
+    const one = await Server.start("--data-dir", path.join(disk, "data"), "--ui-dir", ui);
+    assert.equal(await one.store(first, "--node", "full", "--seq", "1", "--end", `${nowS - 20}`), true);
+    assert.equal(await one.get("/readyz"), "ok\n");
+    const ballast = path.join(disk, "ballast");
+    spawnSync("dd", ["if=/dev/zero", `of=${ballast}`, "bs=4096"]);
+    const batches = [...Array(30).keys()].map((i) =>
+      makeBatch(`full;main;f${i};${"x".repeat(9000)}${i} 1\n`, "--node", "full", "--seq", `${i + 2}`, "--end", `${nowS - 20}`),
+    );
+    const refused = [];
+    let stored = 1;
+    for (const batch of batches) {
+      const answer = await one.post(batch);
+      if (answer.status === 200) stored++;
+      else refused.push([answer, batch]);
+    }
+    assert.ok(refused.length > 0, "everything fitted on a full disk");
+    for (const [answer] of refused) {
+      assert.equal(answer.status, 503, answer.text);
+      assert.match(answer.headers["retry-after"], /^\d+$/);
+    }
+    assert.match(await one.refusal("/readyz", 503), /No space left/);
+    assert.equal(await one.get("/healthz"), "ok\n");
+    rmSync(ballast);
+    assert.equal(await one.get("/readyz"), "ok\n");
+    for (const [, batch] of refused) assert.deepEqual(JSON.parse((await one.post(batch)).text), { stored: true });
+    assert.equal((await one.get("/api/v1/flame?node=full&start=-5m")).samples, 130);
+    assert.equal(stored + refused.length, 31);
+    assert.equal((await one.stop()).code, 0);
+  } finally {
+    spawnSync("umount", ["-l", disk]);
+  }
 });
 
 // ---- the process
