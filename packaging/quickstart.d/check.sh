@@ -10,7 +10,7 @@ check_only=
 # What needs a quiet machine is in the first lane; what is only work is in the second, where it
 # takes what the first leaves.
 check_quiet_lane=(build-plain test-plain lint)
-check_busy_lane=(build-san test-san build-tsan test-tsan fuzz kernels builds distcheck)
+check_busy_lane=(build-san test-san build-tsan test-tsan fuzz kernels quickstart builds distcheck)
 
 check_arguments() {
     while [ $# -gt 0 ]; do
@@ -90,6 +90,13 @@ step_kernels() {
     make -C "$checks/plain" kernel-matrix KERNELS="5.10:v1 6.12:v2"
     local rc=$?
     results_of_tap kernels
+    return $rc
+}
+
+step_quickstart() {
+    top_srcdir=$top "$top/tests/e2e/quickstart.sh"
+    local rc=$?
+    results_of_tap quickstart
     return $rc
 }
 
