@@ -93,6 +93,12 @@ static int reserve_ring(struct recorder *r, uint32_t id)
     return 0;
 }
 
+void recorder_reset_ring(struct recorder *recorder, uint32_t id)
+{
+    if (id < recorder->rings)
+        recorder->written[id] = 0;
+}
+
 void recorder_put_ring(struct recorder *recorder, const struct ring *ring)
 {
     int r = reserve_ring(recorder, ring->id);
@@ -101,8 +107,6 @@ void recorder_put_ring(struct recorder *recorder, const struct ring *ring)
     if (recorder->error)
         return;
     uint64_t *from = &recorder->written[ring->id];
-    if (*from < ring->tail)
-        *from = ring->tail; /* a ring of that number came anew, with a CPU that came back */
     while (*from < ring->head) {
         uint64_t at = *from % ring->size;
         uint64_t len = ring->head - *from;

@@ -47,6 +47,8 @@ struct recording_info {
 
 int recorder_open(const char *path, const struct recording_info *info, struct recorder **ret,
                   struct err *err);
+/* The ring of that number begins anew, as when its CPU came back. */
+void recorder_reset_ring(struct recorder *recorder, uint32_t id);
 /* What the ring holds and has not been written yet. */
 void recorder_put_ring(struct recorder *recorder, const struct ring *ring);
 void recorder_put_known(struct recorder *recorder, const struct record *record);

@@ -101,6 +101,10 @@ static int open_cpu(struct sampler *s, size_t i, struct err *err)
         return r;
     watch(s, s->cpus[i].sideband_fd);
     watch(s, s->cpus[i].sample_fd);
+    if (s->recorder) {
+        recorder_reset_ring(s->recorder, s->cpus[i].sideband.id);
+        recorder_reset_ring(s->recorder, s->cpus[i].sample.id);
+    }
     return 0;
 }
 

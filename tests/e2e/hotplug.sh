@@ -13,7 +13,7 @@ test_cleanup() { echo 1 >"$switch"; }
 echo 0 2>/dev/null >"$switch" || skip_all "this machine does not let its second CPU go"
 echo 1 >"$switch"
 
-start_agent --window 1s
+start_agent --window 1s --record "$dir/recording"
 "$workloads/split" 60 >/dev/null &
 one=$!
 "$workloads/split" 60 >/dev/null &
@@ -60,5 +60,11 @@ note "samples of CPU 0 and CPU 1: before $before_0 $before_1, during $during_0 $
 check "both were sampled before" [ "$before_0" -gt 100 -a "$before_1" -gt 100 ]
 check "one while the other was gone" [ "$during_0" -gt 50 -a "$during_1" = 0 ]
 check "both after" [ "$after_0" -gt 100 -a "$after_1" -gt 100 ]
+
+# A ring that comes anew is recorded from its start.
+spooled_in() { sed -n 's/.*batch spooled .* samples=\([0-9]*\).*/\1/p' "$1" | awk '{ n += $1 } END { print n + 0 }'; }
+"$build/podflamed" --server '' --state-dir "$dir/replayed" --metrics-listen '' --log-level debug \
+    --replay "$dir/recording" >/dev/null 2>"$dir/replay.log"
+check "a recording of it holds as many samples" equal "$(spooled_in "$dir/replay.log")" "$(spooled_in "$agent_log")"
 [ "$failures" = 0 ] || { show "$dir/seconds"; show "$agent_log"; }
 finish
