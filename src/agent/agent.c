@@ -28,6 +28,7 @@
 #include "base/log.h"
 
 #define FIRST_WINDOW_NS (5 * NS_PER_SEC)
+#define TABLES_WAIT_NS  (10 * NS_PER_SEC) /* of a replay, for what it asked for in a turn */
 
 struct agent {
     struct counters counters;
@@ -215,8 +216,12 @@ static int run_replay(struct agent *a, struct collector *collector, struct err *
 {
     uint64_t until = a->recording.start;
     int r;
-    while ((r = replay_turn(a->replay, collector, &until, err)) == 1)
+    while ((r = replay_turn(a->replay, collector, &until, err)) == 1) {
+        /* A recording's seconds pass in a moment: the tables would come too late for all of it. */
+        if (a->tables)
+            tables_wait(a->tables, TABLES_WAIT_NS);
         collector_tick(collector, until, a->recording.to_real_ns);
+    }
     collector_flush(collector, until);
     return r;
 }

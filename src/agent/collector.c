@@ -78,7 +78,7 @@ static int open_window(struct collector *c, int64_t start_ns, struct err *err)
     return 0;
 }
 
-static void add_held(void *ctx, const struct record *record, uint32_t serial);
+static void add_held(void *ctx, const struct record *record, struct process *p, const char *thread);
 
 static void close_window(struct collector *c, int64_t end_ns)
 {
@@ -203,28 +203,26 @@ static uint64_t cgroup_of(struct collector *c, struct process *p, const struct r
     return p->cgroup;
 }
 
-static int add_sample(struct collector *c, const struct record *record, bool may_hold)
+static int add_sample(struct collector *c, const struct record *record, struct process *p,
+                      const char *thread, bool may_hold)
 {
     const struct record_sample *s = &record->sample;
-    struct process *p = process_of(c, record);
-    if (!p)
-        return -ENOMEM;
     const struct unwind_stack *stack = stacker_run(c->stacker, p, record->time, s->ip, s);
+    struct window_key key = {
+        .process = p,
+        .cgroup = cgroup_of(c, p, s),
+        .thread = thread,
+        .cpu = record->cpu,
+        .time_ns = (int64_t)record->time + c->window->to_real_ns,
+    };
+    size_t registers = (size_t)__builtin_popcountll(c->config.regs_mask);
     if (may_hold && stacker_is_pending(c->stacker) &&
-        hold_put(c->hold, record, (size_t)__builtin_popcountll(c->config.regs_mask), p->serial) ==
-            0)
+        hold_put(c->hold, record, registers, p, thread) == 0)
         return 0;
     stacker_count(c->stacker);
     int r = window_make_room(c->window, (uint32_t)stack->count + 2);
     if (r < 0)
         return r;
-    struct window_key key = {
-        .process = p,
-        .cgroup = cgroup_of(c, p, s),
-        .thread = processes_thread_name(c->processes, record->tid),
-        .cpu = record->cpu,
-        .time_ns = (int64_t)record->time + c->window->to_real_ns,
-    };
     key.cgroup_path = cgroups_path(c->cgroups, key.cgroup, (int64_t)record->time);
     uint32_t node;
     r = add_stack(c, stack, &node);
@@ -233,22 +231,11 @@ static int add_sample(struct collector *c, const struct record *record, bool may
     return r == -ENOSPC ? window_add_other(c->window, &key) : r;
 }
 
-/* What executed something else meanwhile, or is gone, has other mappings: its old addresses would
- * get wrong names. */
-static void add_held(void *ctx, const struct record *record, uint32_t serial)
+static void add_held(void *ctx, const struct record *record, struct process *p, const char *thread)
 {
     struct collector *c = ctx;
-    struct process *p = processes_find(c->processes, record->pid);
-    struct record known = *record;
-    if (!p || p->serial != serial) {
-        counter_add(c->counters, samples_held_lost, 1);
-        known.sample.chain_count = 0;
-        known.sample.regs = NULL;
-        known.sample.stack = NULL;
-        known.sample.ip = 0;
-    }
     bool may_hold = !c->closing && c->ticked < record->time + HOLD_NS;
-    if (!c->window || add_sample(c, &known, may_hold) < 0)
+    if (!c->window || add_sample(c, record, p, thread, may_hold) < 0)
         counter_add(c->counters, samples_dropped, 1);
 }
 
@@ -262,7 +249,9 @@ static void take_sample(struct collector *c, const struct record *record)
     counter_add(c->counters, samples, 1);
     if (!record->sample.user_mode)
         counter_add(c->counters, samples_kernel, 1);
-    if (!c->window || add_sample(c, record, true) < 0)
+    struct process *p = process_of(c, record);
+    if (!p || !c->window ||
+        add_sample(c, record, p, processes_thread_name(c->processes, record->tid), true) < 0)
         counter_add(c->counters, samples_dropped, 1);
 }
 
@@ -398,7 +387,7 @@ int collector_new(const struct collector_config *config, const struct collector_
     if (r == 0)
         r = stacker_new(&stacker, objects, counters, &c->stacker, err);
     if (r == 0)
-        r = hold_new(HOLD_BYTES, &c->hold, err);
+        r = hold_new(HOLD_BYTES, c->processes, &c->hold, err);
     if (r == 0)
         r = open_window(c, (int64_t)now + to_real_ns, err);
     if (r < 0) {

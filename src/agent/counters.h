@@ -12,7 +12,6 @@
     X(samples_kernel, "Samples whose CPU was in the kernel.")                                      \
     X(samples_dropped, "Samples that had no place left in a window, or no memory.")                \
     X(samples_other, "Samples whose rare stack went to [other] at the cap.")                       \
-    X(samples_held_lost, "Samples that waited for an unwind table while their process went away.") \
     X(samples_no_stack, "Samples without any frame.")                                              \
     X(samples_no_process, "Samples of a process that no record told of, not in /proc either.")     \
     X(samples_idle, "Samples of the idle task, dropped.")                                          \

@@ -281,6 +281,35 @@ struct process *processes_get(struct processes *processes, uint32_t pid, uint64_
     return e ? &e->process : NULL;
 }
 
+struct process *processes_keep(struct processes *processes, const struct process *process)
+{
+    const struct entry *of = (const struct entry *)process;
+    struct entry *e = malloc(sizeof(*e));
+    if (!e)
+        return NULL;
+    *e = *of;
+    if (of->exe && !(e->exe = strdup(of->exe))) {
+        free(e);
+        return NULL;
+    }
+    e->process.name = e->name;
+    e->process.exe = e->exe ? e->exe : "";
+    if (e->maps)
+        e->maps->refs++; /* who changes them now makes a copy of its own */
+    return &e->process;
+}
+
+void processes_let_go(struct processes *processes, struct process **kept)
+{
+    struct entry *e = (struct entry *)*kept;
+    if (!e)
+        return;
+    maps_unref(processes, &e->maps);
+    free(e->exe);
+    free(e);
+    *kept = NULL;
+}
+
 static void set_comm(char to[PROCESS_COMM_MAX], const char *from)
 {
     size_t len = strnlen(from, PROCESS_COMM_MAX - 1);

@@ -46,6 +46,11 @@ struct process *processes_find(struct processes *processes, uint32_t pid);
 /* As find, but makes one without a name if there is none. NULL only without memory. */
 struct process *processes_get(struct processes *processes, uint32_t pid, uint64_t time);
 
+/* A copy that stays as the process is now, whatever records tell later; it does not hinder them.
+ * NULL without memory. */
+struct process *processes_keep(struct processes *processes, const struct process *process);
+void processes_let_go(struct processes *processes, struct process **kept);
+
 /* The name that thread goes by; "" if unknown. */
 const char *processes_thread_name(const struct processes *processes, uint32_t tid);
 

@@ -155,6 +155,34 @@ static void an_exec_clears_the_mappings_and_names_the_process(void **state)
     assert_string_equal(at(t, 10, 0x400010), "/bin/program+2010");
 }
 
+static void a_kept_process_stays_as_it_was(void **state)
+{
+    struct tables *t = *state;
+    start_program(t, 10);
+    process(t, 10)->cgroup = 55;
+    uint32_t maps_id = process_maps_id(process(t, 10));
+    struct process *kept = processes_keep(t->processes, process(t, 10));
+    assert_non_null(kept);
+    /* It maps something else there, executes, ends, and is forgotten. */
+    map(t, 10, 0x400000, 0x4000, 0, "/lib/other.so");
+    assert_string_equal(at(t, 10, 0x400010), "/lib/other.so+10");
+    comm(t, 10, 10, "true", true);
+    exit_of(t, 10, 10, 2000);
+    processes_expire(t->processes, UINT64_MAX / 2);
+    assert_false(is_alive(t, 10));
+    assert_int_equal(kept->pid, 10);
+    assert_int_equal(kept->cgroup, 55);
+    assert_string_equal(kept->name, "program");
+    assert_string_equal(kept->exe, "/bin/program");
+    assert_int_equal(process_maps_id(kept), maps_id);
+    const struct mapping *m = process_find_mapping(kept, 0x400010);
+    assert_non_null(m);
+    assert_string_equal(m->object->path, "/bin/program");
+    processes_let_go(t->processes, &kept);
+    assert_null(kept);
+    processes_let_go(t->processes, &kept);
+}
+
 static void a_threads_name_is_not_the_processs(void **state)
 {
     struct tables *t = *state;
@@ -498,6 +526,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ON_TABLES(a_fork_is_its_parent_until_it_executes_something),
         ON_TABLES(an_exec_clears_the_mappings_and_names_the_process),
+        ON_TABLES(a_kept_process_stays_as_it_was),
         ON_TABLES(a_threads_name_is_not_the_processs),
         ON_TABLES(a_name_cut_by_the_kernel_is_completed_from_the_program),
         ON_TABLES(what_is_no_file_is_not_taken_for_the_program),
