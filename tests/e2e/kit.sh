@@ -87,6 +87,14 @@ matches() { # file, extended regular expression
 
 # ---- processes
 
+# Makes a copy of a workload under a name of its own, which fits the kernel's 15 bytes: tests run side
+# by side, and each samples the whole machine. Sets workload_name and workload.
+name_workload() { # which
+    workload_name=$1.$$
+    workload=$dir/$workload_name
+    cp "$workloads/$1" "$workload" || bail "no workload $1"
+}
+
 # wait_until SECONDS COMMAND...
 wait_until() {
     local tries=$(($1 * 20))
