@@ -89,8 +89,8 @@ static void add_headers(struct MHD_Response *response, const struct exchange *ex
     const struct reply *reply = &exchange->reply;
     char retry_after[16];
     snprintf(retry_after, sizeof(retry_after), "%u", reply->retry_after_s);
-    /* The page has no script or style but its own files; what is shown came from strangers'
-     * programs. The style attributes are the page's, set on elements it measures. */
+    /* The page has no script or style but its own files, and what it shows came from strangers'
+     * programs. */
     const char *headers[][2] = {
         {"Content-Type", reply->type},
         {"Cache-Control", reply->cache_control ? reply->cache_control : "no-store"},
@@ -99,8 +99,7 @@ static void add_headers(struct MHD_Response *response, const struct exchange *ex
         {"Retry-After", reply->retry_after_s ? retry_after : NULL},
         {"Connection", atomic_load(&exchange->http->stopping) ? "close" : NULL},
         {"Content-Security-Policy",
-         "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"},
+         "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"},
         {"X-Content-Type-Options", "nosniff"},
         {"Cross-Origin-Resource-Policy", "same-origin"},
         {"Referrer-Policy", "no-referrer"},
