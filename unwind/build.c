@@ -20,6 +20,7 @@
 #define ROWS_MAX          (16u << 20)
 #define RULES_MAX         65535u
 #define SEGMENTS_MAX      64
+#define ENTRY_BYTES       64u
 
 struct row {
     uint32_t offset;
@@ -46,6 +47,7 @@ struct build {
     uint32_t run_count, run_room;
     uint32_t bad;
     const struct segment *segment; /* of the FDE at hand */
+    uint64_t entry;                /* address the file starts at; 0: none */
 };
 
 static int add_row(void *ctx, uint64_t pc, const struct unwind_rule *rule)
@@ -212,6 +214,7 @@ static int read_elf(Elf *elf, size_t max_bytes, struct build *b, enum unwind_mac
     int r = read_segments(elf, b);
     if (r < 0)
         return err_set(err, r, "no executable segment");
+    b->entry = header.e_entry;
     r = walk_section(elf, ".eh_frame", max_bytes, b, err);
     if (r == -ENODATA)
         r = walk_section(elf, ".debug_frame", max_bytes, b, err);
@@ -265,8 +268,33 @@ static void *shrink(void *p, size_t size)
     return smaller ? smaller : p;
 }
 
+/* What a file starts at has no caller. Programs' _start says so in CFI; the dynamic linker's, where
+ * every dynamic program begins, has none. */
+static int add_entry(struct build *b)
+{
+    b->segment = find_segment(b, b->entry);
+    if (!b->entry || !b->segment)
+        return 0;
+    struct cfi_fde fde = {.start = b->entry, .end = b->entry + ENTRY_BYTES};
+    uint64_t base = b->segment->offset - b->segment->address;
+    for (uint32_t i = 0; i < b->run_count; i++) {
+        uint64_t start = b->runs[i].start - base;
+        if (start <= b->entry && b->entry < b->runs[i].end - base)
+            return 0;
+        if (start > b->entry && start < fde.end)
+            fde.end = start;
+    }
+    struct unwind_rule rule = {.kind = RULE_END};
+    uint32_t first = b->row_count;
+    int r = add_row(b, fde.start, &rule);
+    return r < 0 ? r : add_run(b, &fde, first);
+}
+
 static int finish(struct build *b, struct unwind_table *t)
 {
+    int r = add_entry(b);
+    if (r < 0)
+        return r;
     qsort(b->runs, b->run_count, sizeof(*b->runs), by_start);
     /* Between two runs there may be a gap. */
     size_t room = (size_t)b->row_count + b->run_count + 2;

@@ -203,7 +203,8 @@ static void make_rule(const struct machine *m, struct unwind_rule *rule)
     unsigned fp = 0, ra = 0;
     bool said = set_place(m, &s->fp, PLACE_SAME, &fp, &rule->fp_off) &&
                 set_place(m, &s->ra, m->registers->initial_ra, &ra, &rule->ra_off) &&
-                !s->sp_moved && m->cie->return_register == m->registers->ra;
+                (!s->sp_moved || m->cie->signal_frame) &&
+                m->cie->return_register == m->registers->ra;
     /* x86-64: no rule for the return address at all is a CIE gone wrong. */
     if (!said || rule->kind == RULE_OTHER || ra == PLACE_UNDEFINED) {
         *rule = (struct unwind_rule){.kind = RULE_OTHER};

@@ -61,7 +61,7 @@ struct unwind_frame {
     X(no_rule, "Nothing tells how to go on from a pc.")                              \
     X(unmapped, "What should have been a caller is no code.")                        \
     X(stuck, "The stack did not grow: memory was overwritten, or a rule was wrong.") \
-    X(kernel_only, "A kernel thread, or a stack whose user part was not given.")
+    X(kernel_only, "A kernel thread, or a process without code: in the midst of execve(2).")
 
 enum unwind_end {
 #define X(name, help) UNWIND_END_##name,

@@ -160,6 +160,8 @@ static enum step step_by_frame_pointer(struct unwinder *u, const struct unwind_s
                                        struct arch_state *s)
 {
     uint64_t fp = s->reg[arch_registers->fp], caller_fp, pc;
+    if (fp == 0 && !s->interrupted)
+        return STEP_END; /* psABI 3.4.1: what starts a thread sets it to zero */
     if (fp < s->reg[arch_registers->sp] || fp % 8 || !arch_read(s, fp, &caller_fp) ||
         !arch_read(s, fp + 8, &pc))
         return STEP_NONE;
@@ -231,6 +233,7 @@ static enum step go_up(struct unwinder *u, const struct unwind_space *space, str
 static void unwind_user(struct unwinder *u, const struct unwind_space *space, struct arch_state *s,
                         struct unwind_stack *ret)
 {
+    size_t kernel = ret->count;
     for (;;) {
         if (ret->count == UNWIND_FRAMES_MAX) {
             ret->end = UNWIND_END_truncated;
@@ -238,8 +241,9 @@ static void unwind_user(struct unwinder *u, const struct unwind_space *space, st
         }
         uint64_t pc = s->interrupted ? s->pc : s->pc - 1;
         struct known k = *look_up(u, space, pc);
-        if (!k.mapped && ret->count && !s->interrupted) {
-            ret->end = UNWIND_END_unmapped;
+        /* In execve(2) the old program's code is gone and the new one's not there yet. */
+        if (!k.mapped && ret->count) {
+            ret->end = ret->count == kernel ? UNWIND_END_kernel_only : UNWIND_END_unmapped;
             return;
         }
         ret->frames[ret->count++] =

@@ -27,7 +27,8 @@
     X(stacks_no_rule, "Stacks that ended where nothing tells the caller.")                         \
     X(stacks_unmapped, "Stacks that ended where what should have been a caller is no code.")       \
     X(stacks_stuck, "Stacks that ended because memory contradicts the unwind rules.")              \
-    X(stacks_kernel_only, "Stacks without a user part: kernel threads.")                           \
+    X(stacks_kernel_only,                                                                          \
+      "Stacks without a user part: kernel threads, and processes in execve(2).")                   \
     X(stacks_pending, "Stacks unwound before their object's unwind table was there.")              \
     X(frames_table, "Callers found by an unwind table.")                                           \
     X(frames_frame_pointer, "Callers found by the frame pointer.")                                 \

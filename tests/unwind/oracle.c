@@ -124,7 +124,8 @@ static int compare(const struct unwind_table *t, const struct unwind_rule *rule,
     _cleanup_free_ Dwarf_Frame *frame = NULL;
     if (dwarf_cfi_addrframe(cfi, address, &frame) != 0) {
         snprintf(why, size, "libdw: %s", dwarf_errmsg(-1));
-        return rule->kind != RULE_NONE;
+        /* The file's entry has a rule of ours where it has no CFI (build.c, add_entry). */
+        return rule->kind != RULE_NONE && rule->kind != RULE_END;
     }
     if (rule->kind == RULE_OTHER)
         return 2;
