@@ -19,18 +19,16 @@ mkdir "$hierarchy$cgroup" 2>/dev/null || skip_all "no cgroup can be made in '$hi
 
 start_server
 start_agent
-# First in the queue for the CPUs, whatever else this machine does: sched(7), "The autogroup feature".
+# Else the storm would rage only as far as this machine has nothing else to do.
 storm() { # cgroup.procs file or nothing, storm's arguments...
     # shellcheck disable=SC2016 # the inner shell's
-    nice -n -10 setsid --wait sh -c '
-        echo -15 2>/dev/null >/proc/$$/autogroup
-        [ -z "$1" ] || echo $$ >"$1" || exit
-        shift
-        exec "$@"' - "$1" "$workloads/storm" "$seconds" "${@:2}" 2>"$dir/storm.log"
+    local join='[ -z "$1" ] || echo $$ >"$1" || exit; shift; exec "$@"'
+    (first_in_queue sh -c "$join" - "$1" "$workloads/storm" "$seconds" "${@:2}") 2>"$dir/storm.log"
 }
 storm '' $true_rate /bin/true >"$dir/true" &
 trues=$!
-storm "$hierarchy$cgroup/cgroup.procs" $burn_rate "$workloads/storm_burner" >"$dir/burn" || { show "$dir/storm.log"; bail "the burners' storm failed"; }
+storm "$hierarchy$cgroup/cgroup.procs" $burn_rate "$workloads/storm_burner" >"$dir/burn" ||
+    { show "$dir/storm.log"; bail "the burners' storm failed"; }
 wait $trues || bail "the storm of /bin/true failed"
 read -r truths true_failures took <"$dir/true"
 read -r burners burner_failures _ <"$dir/burn"
