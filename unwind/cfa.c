@@ -14,6 +14,9 @@
 /* An FDE's rows cannot outnumber its instructions; this bounds what one of a hostile file costs. */
 #define INSTRUCTIONS_MAX 1000000u
 
+/* A CIE's own program runs again for each of its FDEs; real ones have some five instructions. */
+#define INITIAL_MAX 64u
+
 enum where_kind {
     WHERE_INITIAL,
     WHERE_SAME,
@@ -48,7 +51,6 @@ struct machine {
     unsigned remembered_count;
     uint64_t pc, end;
     bool changed; /* since the last row */
-    uint32_t instructions;
     cfa_row_fn fn;
     void *ctx;
 };
@@ -260,12 +262,14 @@ static struct where *where_of(struct machine *m, uint64_t reg)
 
 static void set_where(struct machine *m, uint64_t reg, struct where where)
 {
-    m->changed = true;
     struct where *w = where_of(m, reg);
     if (w)
         *w = where;
     else if (reg == m->registers->sp)
         m->state.sp_moved = where.kind != WHERE_INITIAL && where.kind != WHERE_SAME;
+    else
+        return;
+    m->changed = true;
 }
 
 static int64_t scaled(const struct machine *m, int64_t factor)
@@ -276,13 +280,15 @@ static int64_t scaled(const struct machine *m, int64_t factor)
 
 static void restore(struct machine *m, uint64_t reg)
 {
-    m->changed = true;
     if (reg == m->registers->fp)
         m->state.fp = m->initial.fp;
     else if (reg == m->registers->ra)
         m->state.ra = m->initial.ra;
     else if (reg == m->registers->sp)
         m->state.sp_moved = m->initial.sp_moved;
+    else
+        return;
+    m->changed = true;
 }
 
 static void set_cfa(struct machine *m, uint64_t reg, int64_t off)
@@ -471,11 +477,11 @@ static int take_instruction(struct machine *m, struct leb *p)
 }
 
 /* 1 when the range's end was reached. */
-static int run_program(struct machine *m, const uint8_t *from, const uint8_t *to)
+static int run_program(struct machine *m, const uint8_t *from, const uint8_t *to, uint32_t max)
 {
     struct leb p = {from, to, false};
-    while (p.at < p.end) {
-        int r = ++m->instructions > INSTRUCTIONS_MAX ? -EBADMSG : take_instruction(m, &p);
+    for (uint32_t i = 0; p.at < p.end; i++) {
+        int r = i == max ? -EBADMSG : take_instruction(m, &p);
         if (p.bad)
             return -EBADMSG;
         if (r)
@@ -497,12 +503,12 @@ int cfa_run(const struct rule_registers *registers, const struct cfa_cie *cie,
                         .ctx = ctx};
     m.state.cfa_reg = UINT64_MAX;
     /* A CIE's program sets rules only: one that moves on has no pc to move from. */
-    int r = run_program(&m, cie->initial, cie->initial_end);
+    int r = run_program(&m, cie->initial, cie->initial_end, INITIAL_MAX);
     if (r != 0 || m.pc != start)
         return r < 0 ? r : -EBADMSG;
     m.initial = m.state;
     m.changed = true;
-    r = run_program(&m, program, program_end);
+    r = run_program(&m, program, program_end, INSTRUCTIONS_MAX);
     if (r < 0)
         return r;
     return r == 1 ? 0 : emit(&m);

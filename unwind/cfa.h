@@ -19,7 +19,7 @@ struct cfa_cie {
     bool unknown; /* an augmentation that is not understood: rows are RULE_OTHER */
 };
 
-/* Called with each row: `rule` holds from `pc` to the next row's. Non-zero stops. */
+/* Called with each row: `rule` holds from `pc` to the next row's. Negative stops. */
 typedef int (*cfa_row_fn)(void *ctx, uint64_t pc, const struct unwind_rule *rule);
 
 /* Runs the CIE's program and then the FDE's, for pcs from `start` to before `end`. 0, what `fn`
