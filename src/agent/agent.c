@@ -177,7 +177,6 @@ int agent_start(const struct agent_options *options, struct agent **ret, struct 
 
 void agent_reload(struct agent *agent, const struct agent_options *options)
 {
-    log_set_level(agent_log_level(options));
     struct err err = {0};
     struct ship *old = agent->ship;
     agent->ship = NULL;

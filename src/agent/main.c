@@ -47,6 +47,14 @@ static int open_signals(struct err *err)
     return fd < 0 ? err_errno(err, -errno, "signalfd") : fd;
 }
 
+/* The word was checked with the other settings. */
+static void set_level(const struct agent_options *options)
+{
+    enum log_level level;
+    if (log_parse_level(options->log_level, &level, NULL) == 0)
+        log_set_level(level);
+}
+
 static void reload(const struct command_line *line, struct agent *agent)
 {
     struct agent_options options = {0};
@@ -55,6 +63,7 @@ static void reload(const struct command_line *line, struct agent *agent)
     if (load(line, &options, &action, &err) < 0) {
         log_err("settings are kept as they were error=\"%s\"", err.text);
     } else {
+        set_level(&options);
         agent_reload(agent, &options);
         log_info("settings read again");
     }
@@ -120,7 +129,7 @@ int main(int argc, char **argv)
     log_open("podflamed", LOG_LEVEL_INFO);
     int r = load(&line, &options, &action, &err);
     if (r == 0 && action == OPTIONS_RUN) {
-        log_set_level(agent_log_level(&options));
+        set_level(&options);
         r = run(&line, &options, &err);
     }
     if (r < 0)

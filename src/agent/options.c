@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/log.h"
 
 #define AT(member) offsetof(struct agent_options, member)
 
@@ -85,39 +86,12 @@ const struct option_set agent_option_set = {
     .default_file = "/etc/podflame/podflamed.conf",
 };
 
-static const struct {
-    const char *name;
-    enum log_level level;
-} levels[] = {
-    {"error", LOG_LEVEL_ERR},
-    {"warning", LOG_LEVEL_WARN},
-    {"info", LOG_LEVEL_INFO},
-    {"debug", LOG_LEVEL_DEBUG},
-};
-
-enum log_level agent_log_level(const struct agent_options *options)
-{
-    for (size_t i = 0; i < ARRAY_LEN(levels); i++) {
-        if (strcmp(options->log_level, levels[i].name) == 0)
-            return levels[i].level;
-    }
-    return LOG_LEVEL_INFO;
-}
-
-static bool is_level(const char *name)
-{
-    for (size_t i = 0; i < ARRAY_LEN(levels); i++) {
-        if (strcmp(name, levels[i].name) == 0)
-            return true;
-    }
-    return false;
-}
-
 int agent_options_check(const struct agent_options *options, struct err *err)
 {
-    if (!is_level(options->log_level))
-        return err_set(err, -EINVAL, "log-level is \"%s\"; it can be error, warning, info or debug",
-                       options->log_level);
+    enum log_level level;
+    int r = log_parse_level(options->log_level, &level, err);
+    if (r < 0)
+        return r;
     if (options->ring_bytes & (options->ring_bytes - 1))
         return err_set(err, -EINVAL, "ring-bytes is %llu; it must be a power of two, as 512KiB",
                        (unsigned long long)options->ring_bytes);

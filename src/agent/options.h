@@ -4,7 +4,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/log.h"
 #include "base/options.h"
 
 struct agent_options {
@@ -19,5 +18,3 @@ extern const struct option_set agent_option_set;
 
 /* What the table alone cannot say: values that exclude each other, powers of two. -EINVAL. */
 int agent_options_check(const struct agent_options *options, struct err *err);
-
-enum log_level agent_log_level(const struct agent_options *options);

@@ -1,6 +1,7 @@
 /* log.c: takes a level and words, gives one whole line on stderr in one write. */
 #include "base/log.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -9,6 +10,9 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
 
 static const char *log_program = "podflame";
 static bool log_to_journal;
@@ -24,6 +28,27 @@ void log_open(const char *program, enum log_level level)
 void log_set_level(enum log_level level)
 {
     atomic_store(&log_level, level);
+}
+
+int log_parse_level(const char *word, enum log_level *ret, struct err *err)
+{
+    static const struct {
+        const char *word;
+        enum log_level level;
+    } levels[] = {
+        {"error", LOG_LEVEL_ERR},
+        {"warning", LOG_LEVEL_WARN},
+        {"info", LOG_LEVEL_INFO},
+        {"debug", LOG_LEVEL_DEBUG},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(levels); i++) {
+        if (strcmp(word, levels[i].word) == 0) {
+            *ret = levels[i].level;
+            return 0;
+        }
+    }
+    return err_set(err, -EINVAL, "log-level is \"%s\"; it can be error, warning, info or debug",
+                   word);
 }
 
 static const char *level_word(enum log_level level)

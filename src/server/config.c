@@ -64,24 +64,3 @@ const struct option_set config_options = {
     .count = ARRAY_LEN(defs),
     .default_file = "/etc/podflame/podflame-server.conf",
 };
-
-int config_read_log_level(const struct config *config, enum log_level *ret, struct err *err)
-{
-    static const struct {
-        const char *word;
-        enum log_level level;
-    } levels[] = {
-        {"error", LOG_LEVEL_ERR},
-        {"warning", LOG_LEVEL_WARN},
-        {"info", LOG_LEVEL_INFO},
-        {"debug", LOG_LEVEL_DEBUG},
-    };
-    for (size_t i = 0; i < ARRAY_LEN(levels); i++) {
-        if (strcmp(config->log_level, levels[i].word) != 0)
-            continue;
-        *ret = levels[i].level;
-        return 0;
-    }
-    return err_set(err, -EINVAL, "--log-level '%s' is not error, warning, info or debug",
-                   config->log_level);
-}

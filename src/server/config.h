@@ -3,10 +3,7 @@
 
 #include <stdint.h>
 
-#include "base/log.h"
 #include "base/options.h"
-
-struct err;
 
 struct config {
     char *listen, *allow_hosts, *ui_dir;
@@ -17,6 +14,3 @@ struct config {
 };
 
 extern const struct option_set config_options;
-
-/* error, warning, info or debug. */
-int config_read_log_level(const struct config *config, enum log_level *ret, struct err *err);

@@ -111,7 +111,7 @@ static int reload(struct server *server, int argc, char **argv, struct err *err)
     int rest;
     int r = options_load(&config_options, argc, argv, &config, &action, &rest, err);
     if (r == 0)
-        r = config_read_log_level(&config, &level, err);
+        r = log_parse_level(config.log_level, &level, err);
     if (r == 0) {
         log_set_level(level);
         server->config.retention_ns = config.retention_ns;
@@ -162,7 +162,7 @@ static int load(struct server *server, int argc, char **argv, enum options_actio
         return r;
     if (rest < argc)
         return err_set(err, -EINVAL, "'%s' is not expected; see --help", argv[rest]);
-    r = config_read_log_level(&server->config, &level, err);
+    r = log_parse_level(server->config.log_level, &level, err);
     if (r == 0)
         log_set_level(level);
     return r;
