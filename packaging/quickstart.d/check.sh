@@ -9,8 +9,8 @@ check_only=
 
 # What needs a quiet machine is in the first lane; what is only work is in the second, where it
 # takes what the first leaves.
-check_quiet_lane=(build-plain test-plain lint)
-check_busy_lane=(build-san test-san build-tsan test-tsan fuzz kernels quickstart builds distcheck)
+check_quiet_lane=(build-plain test-plain e2e quickstart lint)
+check_busy_lane=(build-san test-san build-tsan test-tsan fuzz kernels builds distcheck)
 
 check_arguments() {
     while [ $# -gt 0 ]; do
@@ -53,9 +53,9 @@ step_build_tsan() {
 }
 
 # automake prints a line for each case of a TAP test: "PASS: tests/unit/test_fs 1 - what_it_guards".
-check_make_check() { # step, build directory, target
+check_make_check() { # step, build directory, target, flags of make...
     find "$2/tests" -name '*.trs' -delete
-    make -C "$2" "$3"
+    make -C "$2" "${@:3}"
     local rc=$?
     sed -nE 's/^(PASS|FAIL|SKIP): /\1 /p; s/^XFAIL: /PASS /p; s/^(ERROR|XPASS): /FAIL \1 /p' \
         "$steps/$1.log" >"$steps/$1.results"
@@ -63,6 +63,8 @@ check_make_check() { # step, build directory, target
 }
 
 step_test_plain() { check_make_check test-plain "$checks/plain" check; }
+# Some of these sleep for minutes, and so may stand beside others.
+step_e2e() { check_make_check e2e "$checks/plain" check-e2e -j3; }
 step_test_san() { PODFLAME_SANITIZED=1 check_make_check test-san "$checks/san" check; }
 step_test_tsan() { check_make_check test-tsan "$checks/tsan" check-threads; }
 
