@@ -152,8 +152,7 @@ static int add_object(struct builder *b, const char *path, const struct object *
         return r;
     if (o) {
         to->flags = o->flags;
-        to->build_id_len = o->build_id_len;
-        memcpy(to->build_id, o->build_id, o->build_id_len);
+        to->build_id_len = object_build_id(b->objects, o, to->build_id);
     }
     *ret_row = b->object_count++;
     return 0;

@@ -33,6 +33,8 @@ struct entry {
     unsigned refs;
     uint32_t major, minor;
     uint64_t inode;
+    uint8_t build_id_len; /* these and what follows change, under the lock */
+    uint8_t build_id[WIRE_MAX_BUILD_ID];
     int fd;
     uint32_t wanted_window;
     unsigned attempts;
@@ -106,7 +108,9 @@ static void make_key(const struct record_mmap *m, enum object_kind kind, struct 
         append_key(ret, &m->generation, sizeof(m->generation));
     } else {
         XXH128_hash_t hash = XXH3_128bits(m->path, strlen(m->path));
+        const uint8_t k = (uint8_t)kind; /* a process may call its memory [kernel] */
         append_key(ret, "p", 1);
+        append_key(ret, &k, 1);
         append_key(ret, &hash, sizeof(hash));
     }
 }
@@ -131,8 +135,8 @@ static struct entry *new_entry(const struct record_mmap *m, enum object_kind kin
     }
     e->object.kind = (uint8_t)kind;
     e->object.key = *key;
-    e->object.build_id_len = m->build_id_len;
-    memcpy(e->object.build_id, m->build_id, m->build_id_len);
+    e->build_id_len = m->build_id_len;
+    memcpy(e->build_id, m->build_id, m->build_id_len);
     e->major = m->major;
     e->minor = m->minor;
     e->inode = m->inode;
@@ -234,18 +238,37 @@ static int open_below(const char *root, const char *path)
     return fd < 0 ? -errno : fd;
 }
 
+uint8_t object_build_id(struct objects *objects, const struct object *object,
+                        uint8_t ret[WIRE_MAX_BUILD_ID])
+{
+    const struct entry *e = (const struct entry *)object;
+    pthread_mutex_lock(&objects->lock);
+    uint8_t len = e->build_id_len;
+    memcpy(ret, e->build_id, len);
+    pthread_mutex_unlock(&objects->lock);
+    return len;
+}
+
+/* What a file must be to be the one that was mapped. */
+struct identity {
+    const struct entry *entry;
+    uint8_t build_id_len;
+    uint8_t build_id[WIRE_MAX_BUILD_ID];
+};
+
 /* The build-id where one is known; else the inode. The device is compared only in our own mount
  * namespace: an overlay's files report the overlay's device, their mappings the one below. */
-static bool is_same_file(const struct entry *e, int fd, bool own_root)
+static bool is_same_file(const struct identity *i, int fd, bool own_root)
 {
+    const struct entry *e = i->entry;
     struct stat st;
     if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
         return false;
-    if (e->object.build_id_len) {
+    if (i->build_id_len) {
         uint8_t id[WIRE_MAX_BUILD_ID];
         size_t len = 0;
-        return elf_read_build_id(fd, id, &len, NULL) == 0 && len == e->object.build_id_len &&
-               memcmp(id, e->object.build_id, len) == 0;
+        return elf_read_build_id(fd, id, &len, NULL) == 0 && len == i->build_id_len &&
+               memcmp(id, i->build_id, len) == 0;
     }
     if (st.st_ino != e->inode)
         return false;
@@ -261,22 +284,23 @@ static int open_mapped(const struct object_place *place)
     return fd < 0 ? -errno : fd;
 }
 
-static int find_file(const struct entry *e, const struct object_place *place, struct err *err)
+static int find_file(const struct identity *i, const struct object_place *place, struct err *err)
 {
+    const char *path = i->entry->object.path;
     /* No file can be in the way here, but the process may have mapped another since. */
     int mapped = open_mapped(place);
-    if (mapped >= 0 && is_same_file(e, mapped, false))
+    if (mapped >= 0 && is_same_file(i, mapped, false))
         return mapped;
     if (mapped >= 0)
         close(mapped);
     const pid_t pids[] = {place->pid, place->ppid, 0};
     int first = 0;
-    for (size_t i = 0; i < ARRAY_LEN(pids); i++) {
+    for (size_t k = 0; k < ARRAY_LEN(pids); k++) {
         char root[40] = "/";
-        if (pids[i])
-            snprintf(root, sizeof(root), "/proc/%d/root", pids[i]);
-        int fd = open_below(root, e->object.path);
-        if (fd >= 0 && is_same_file(e, fd, pids[i] == 0))
+        if (pids[k])
+            snprintf(root, sizeof(root), "/proc/%d/root", pids[k]);
+        int fd = open_below(root, path);
+        if (fd >= 0 && is_same_file(i, fd, pids[k] == 0))
             return fd;
         if (fd >= 0)
             close(fd);
@@ -284,7 +308,7 @@ static int find_file(const struct entry *e, const struct object_place *place, st
             first = fd >= 0 ? -ESTALE : fd;
     }
     const char *advice = first == -EACCES ? "; needs CAP_SYS_PTRACE" : "";
-    return err_errno(err, first, "opening %s as pid %d mapped it (map_files: %s%s)", e->object.path,
+    return err_errno(err, first, "opening %s as pid %d mapped it (map_files: %s%s)", path,
                      place->pid, mapped < 0 ? strerrordesc_np(-mapped) : "another file", advice);
 }
 
@@ -294,20 +318,21 @@ int object_open(struct objects *objects, struct object *object, const struct obj
     struct entry *e = (struct entry *)object;
     pthread_mutex_lock(&objects->lock);
     bool open_already = e->fd >= 0;
+    struct identity identity = {.entry = e, .build_id_len = e->build_id_len};
+    memcpy(identity.build_id, e->build_id, e->build_id_len);
     pthread_mutex_unlock(&objects->lock);
     if (open_already)
         return 0;
-    int fd = object->kind == OBJECT_VDSO ? elf_open_vdso(err) : find_file(e, place, err);
+    int fd = object->kind == OBJECT_VDSO ? elf_open_vdso(err) : find_file(&identity, place, err);
     if (fd < 0)
         return fd;
     uint8_t id[WIRE_MAX_BUILD_ID];
     size_t len = 0;
-    bool has_id = !object->build_id_len && elf_read_build_id(fd, id, &len, NULL) == 0;
+    bool has_id = !identity.build_id_len && elf_read_build_id(fd, id, &len, NULL) == 0;
     pthread_mutex_lock(&objects->lock);
     if (has_id) {
-        /* Read by the naming thread only after it has seen the file open, under this lock. */
-        memcpy(object->build_id, id, len);
-        object->build_id_len = (uint8_t)len;
+        memcpy(e->build_id, id, len);
+        e->build_id_len = (uint8_t)len;
     }
     if (e->fd < 0)
         e->fd = TAKE_FD(fd);

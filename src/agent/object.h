@@ -19,8 +19,6 @@ struct object {
     const char *path; /* as the process mapped it, without " (deleted)" */
     uint8_t kind;     /* enum object_kind */
     uint8_t flags;    /* OBJECT_DELETED */
-    uint8_t build_id_len;
-    uint8_t build_id[WIRE_MAX_BUILD_ID];
 };
 
 int objects_new(struct objects **ret, struct err *err);
@@ -52,6 +50,11 @@ bool object_wants_open(struct objects *objects, struct object *object, uint32_t 
  * the error says which ways were tried. */
 int object_open(struct objects *objects, struct object *object, const struct object_place *place,
                 struct err *err);
+
+/* Copies the build-id and gives its length: what the mapping said, or else the file, once it has
+ * been open; 0 if none is known. */
+uint8_t object_build_id(struct objects *objects, const struct object *object,
+                        uint8_t ret[WIRE_MAX_BUILD_ID]);
 
 /* A descriptor of the caller's own, or -ENOENT if the file was never found. */
 int object_dup_fd(struct objects *objects, struct object *object);
