@@ -1,5 +1,4 @@
-/* test_ring.c: records come out of a perf ring whole and in order. The kernel's side is played by a
- * second mapping of the same memory. */
+/* test_ring.c: records come out of a perf ring whole and in order. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,57 +9,26 @@
 #include <linux/perf_event.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "agent/ring.h"
 #include "base/cleanup.h"
 #include "base/err.h"
-
-#define RING_BYTES 65536u
-
-struct shared {
-    struct ring ring;
-    struct perf_event_mmap_page *page; /* the writer's view */
-    uint8_t *data;
-    uint64_t head;
-};
+#include "shared_ring.h"
 
 static int make_shared(void **state)
 {
-    static struct shared s;
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    _cleanup_close_ int fd = memfd_create("ring", MFD_CLOEXEC);
-    assert_true(fd >= 0);
-    assert_int_equal(ftruncate(fd, (off_t)(page + RING_BYTES)), 0);
-    struct err err = {0};
-    if (ring_map(&s.ring, fd, RING_BYTES, &err) < 0)
-        fail_msg("%s", err.text);
-    void *base = mmap(NULL, page + RING_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    assert_ptr_not_equal(base, MAP_FAILED);
-    s.page = base;
-    s.data = (uint8_t *)base + page;
-    s.head = 0;
+    static struct shared_ring s;
+    shared_ring_open(&s);
     *state = &s;
     return 0;
 }
 
 static int free_shared(void **state)
 {
-    struct shared *s = *state;
-    munmap(s->page, (size_t)sysconf(_SC_PAGESIZE) + RING_BYTES);
-    ring_unmap(&s->ring);
-    ring_unmap(&s->ring); /* harmless */
+    struct shared_ring *s = *state;
+    shared_ring_close(s);
+    ring_unmap(&s->ring); /* once more is harmless */
     return 0;
-}
-
-/* Writes bytes at the head as the kernel does: around the end, then the head. */
-static void write_bytes(struct shared *s, const void *bytes, size_t len)
-{
-    for (size_t i = 0; i < len; i++)
-        s->data[(s->head + i) % RING_BYTES] = ((const uint8_t *)bytes)[i];
-    s->head += len;
-    __atomic_store_n(&s->page->data_head, s->head, __ATOMIC_RELEASE);
 }
 
 /* A record whose contents follow from its number. */
@@ -72,14 +40,9 @@ static void fill_record(uint8_t *to, uint32_t number, uint16_t size)
         to[i] = (uint8_t)(number * 7 + i);
 }
 
-static uint64_t space(const struct shared *s)
-{
-    return RING_BYTES - (s->head - s->page->data_tail);
-}
-
 static void records_of_all_sizes_come_out_as_they_were_written(void **state)
 {
-    struct shared *s = *state;
+    struct shared_ring *s = *state;
     static uint8_t expect[65536];
     uint32_t written = 0, read = 0, wrapped = 0;
     srandom(1);
@@ -87,9 +50,9 @@ static void records_of_all_sizes_come_out_as_they_were_written(void **state)
     for (size_t i = 0; i < ARRAY_LEN(sizes); i++)
         sizes[i] = (uint16_t)(i % 50 ? 8 + 8 * (random() % 200) : 65528 - 8 * (random() % 2000));
     while (read < ARRAY_LEN(sizes)) {
-        while (written < ARRAY_LEN(sizes) && space(s) >= sizes[written]) {
+        while (written < ARRAY_LEN(sizes) && shared_ring_space(s) >= sizes[written]) {
             fill_record(expect, written, sizes[written]);
-            write_bytes(s, expect, sizes[written]);
+            shared_ring_write(s, expect, sizes[written]);
             written++;
         }
         ring_refresh(&s->ring);
@@ -113,12 +76,12 @@ static void records_of_all_sizes_come_out_as_they_were_written(void **state)
 
 static void a_record_is_seen_only_after_refresh_and_as_often_as_wanted(void **state)
 {
-    struct shared *s = *state;
+    struct shared_ring *s = *state;
     uint8_t record[16];
     const void *bytes, *again;
     size_t len;
     fill_record(record, 1, sizeof(record));
-    write_bytes(s, record, sizeof(record));
+    shared_ring_write(s, record, sizeof(record));
     assert_int_equal(ring_peek(&s->ring, &bytes, &len), 0);
     ring_refresh(&s->ring);
     assert_int_equal(ring_peek(&s->ring, &bytes, &len), 1);
@@ -133,7 +96,7 @@ static void a_record_is_seen_only_after_refresh_and_as_often_as_wanted(void **st
 }
 
 /* Give up all that is there, then go on with what is written next. */
-static void assert_given_up(struct shared *s)
+static void assert_given_up(struct shared_ring *s)
 {
     const void *bytes;
     size_t len;
@@ -143,7 +106,7 @@ static void assert_given_up(struct shared *s)
     assert_int_equal(ring_peek(&s->ring, &bytes, &len), 0);
     uint8_t record[24];
     fill_record(record, 5, sizeof(record));
-    write_bytes(s, record, sizeof(record));
+    shared_ring_write(s, record, sizeof(record));
     ring_refresh(&s->ring);
     assert_int_equal(ring_peek(&s->ring, &bytes, &len), 1);
     assert_memory_equal(bytes, record, sizeof(record));
@@ -152,41 +115,41 @@ static void assert_given_up(struct shared *s)
 
 static void sizes_that_are_none_give_up_what_is_there_and_then_go_on(void **state)
 {
-    struct shared *s = *state;
+    struct shared_ring *s = *state;
     static const uint16_t sizes[] = {0, 1, 7, 9, 12, 28, 72, 65535, 65528};
     for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
         uint8_t bytes[64];
         struct perf_event_header header = {.type = PERF_RECORD_SAMPLE, .size = sizes[i]};
         memset(bytes, 0xaa, sizeof(bytes));
         memcpy(bytes, &header, sizeof(header));
-        write_bytes(s, bytes, sizeof(bytes));
+        shared_ring_write(s, bytes, sizeof(bytes));
         assert_given_up(s);
     }
 }
 
 static void a_head_that_makes_no_sense_gives_up_what_is_there_and_then_goes_on(void **state)
 {
-    struct shared *s = *state;
-    s->head += RING_BYTES + 8; /* more than the ring holds */
+    struct shared_ring *s = *state;
+    s->head += SHARED_RING_BYTES + 8; /* more than the ring holds */
     s->page->data_head = s->head;
     assert_given_up(s);
     s->head -= 8; /* backwards: as if nearly 2^64 bytes were there */
     s->page->data_head = s->head;
     assert_given_up(s);
-    write_bytes(s, "\1\2\3\4", 4); /* less than a header */
+    shared_ring_write(s, "\1\2\3\4", 4); /* less than a header */
     assert_given_up(s);
 }
 
 /* The kernel's count of bytes only grows; it has passed 32 bits after some hours. */
 static void counts_of_more_than_32_bits_are_read_on(void **state)
 {
-    struct shared *s = *state;
+    struct shared_ring *s = *state;
     s->head = s->ring.head = s->ring.tail = (1ull << 33) - 40;
     s->page->data_head = s->page->data_tail = s->head;
     uint8_t record[48];
     for (uint32_t i = 0; i < 4000; i++) {
         fill_record(record, i, sizeof(record));
-        write_bytes(s, record, sizeof(record));
+        shared_ring_write(s, record, sizeof(record));
         ring_refresh(&s->ring);
         const void *bytes;
         size_t len;
@@ -229,7 +192,7 @@ static void what_cannot_be_mapped_is_refused_with_its_size(void **state)
 {
     struct ring ring = {0};
     struct err err = {0};
-    assert_true(ring_map(&ring, -1, RING_BYTES, &err) < 0);
+    assert_true(ring_map(&ring, -1, SHARED_RING_BYTES, &err) < 0);
     assert_non_null(strstr(err.text, "64 KiB"));
     assert_null(ring.base);
 }
