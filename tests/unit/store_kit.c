@@ -116,7 +116,7 @@ struct folded {
         char *groups, *frames;
         uint64_t stack, samples;
     } * lines;
-    size_t count;
+    size_t count, cap;
 };
 
 static int keep_row(void *ctx, const struct store_row *row)
@@ -126,8 +126,11 @@ static int keep_row(void *ctx, const struct store_row *row)
     for (size_t i = 0; i < f->query->group_count; i++)
         assert_int_equal(buf_printf(&groups, "%s;", row->groups[i]), 0);
     assert_int_equal(buf_append(&groups, "", 1), 0);
-    f->lines = realloc(f->lines, (f->count + 1) * sizeof(*f->lines));
-    assert_non_null(f->lines);
+    if (f->count == f->cap) {
+        f->cap = f->cap * 2 + 64;
+        f->lines = realloc(f->lines, f->cap * sizeof(*f->lines));
+        assert_non_null(f->lines);
+    }
     f->lines[f->count++] = (struct line){(char *)groups.data, NULL, row->stack, row->samples};
     return 0;
 }
@@ -169,8 +172,11 @@ static int keep_stack(void *ctx, uint64_t stack, const struct store_frame *frame
 
 void kit_lines_add(struct kit_lines *lines, const char *text, uint64_t samples)
 {
-    lines->all = realloc(lines->all, (lines->count + 1) * sizeof(*lines->all));
-    assert_non_null(lines->all);
+    if (lines->count == lines->cap) {
+        lines->cap = lines->cap * 2 + 64;
+        lines->all = realloc(lines->all, lines->cap * sizeof(*lines->all));
+        assert_non_null(lines->all);
+    }
     lines->all[lines->count].text = strdup(text);
     assert_non_null(lines->all[lines->count].text);
     lines->all[lines->count++].samples = samples;

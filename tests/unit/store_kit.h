@@ -49,7 +49,7 @@ struct kit_lines {
         char *text;
         uint64_t samples;
     } * all;
-    size_t count;
+    size_t count, cap;
 };
 void kit_lines_add(struct kit_lines *lines, const char *text, uint64_t samples);
 char *kit_lines_join(struct kit_lines *lines);
