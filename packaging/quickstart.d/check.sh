@@ -161,12 +161,12 @@ report_step() { # name
 
 run_lanes() {
     local i pids=() reported=' ' step
-    run_lane quiet "${check_quiet_lane[@]}" &
+    start_group run_lane quiet "${check_quiet_lane[@]}" </dev/null
     pids+=($!)
-    run_lane busy "${check_busy_lane[@]}" &
+    start_group run_lane busy "${check_busy_lane[@]}" </dev/null
     pids+=($!)
     # shellcheck disable=SC2064 # the pids of now are meant
-    trap "kill ${pids[*]} 2>/dev/null; give_back; exit 130" INT TERM
+    trap "kill -- ${pids[*]/#/-} 2>/dev/null; clear_progress; give_back; exit 130" INT TERM
     local alive=yes
     while [ $alive = yes ]; do
         alive=no

@@ -34,15 +34,22 @@ clear_progress() {
     [ "$on_terminal" = no ] || printf '\r\033[K'
 }
 
+# In the background and in a process group of its own, so that all it starts can be ended with it.
+start_group() { # command...
+    set -m
+    "$@" &
+    set +m
+}
+
 # Runs a command with its output in a file, and shows the file's last line as it goes.
 run_logged() { # what, log file, command...
     local what=$1 log=$2 pid
     shift 2
     progress "$what"
-    "$@" >"$log" 2>&1 </dev/null &
+    start_group "$@" >"$log" 2>&1 </dev/null
     pid=$!
     # shellcheck disable=SC2064 # the pid of now is meant
-    trap "kill $pid 2>/dev/null; clear_progress; echo interrupted >&2; exit 130" INT TERM
+    trap "kill -- -$pid 2>/dev/null; clear_progress; echo interrupted >&2; exit 130" INT TERM
     while [ "$on_terminal" = yes ] && kill -0 "$pid" 2>/dev/null; do
         progress "$what" "$(tail -n 1 "$log" | tr -d '\r' | cut -c 1-200)"
         sleep 0.3
