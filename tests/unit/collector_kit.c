@@ -23,7 +23,10 @@ static void take_window(void *ctx, struct window *window)
 
 static void take_open(void *ctx, struct object *object, const struct object_place *place)
 {
-    ((struct collector_kit *)ctx)->opens++;
+    struct collector_kit *k = ctx;
+    k->opens++;
+    if (k->open)
+        k->open(k, object, place);
 }
 
 void start(struct collector_kit *k, int64_t after, int proc_fd)

@@ -26,6 +26,7 @@ struct collector_kit {
     struct collector *collector;
     struct window *windows[WINDOWS];
     size_t window_count, opens;
+    void (*open)(void *kit, struct object *object, const struct object_place *place); /* or NULL */
     int64_t to_real_ns;
 };
 

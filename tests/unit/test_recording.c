@@ -188,6 +188,7 @@ static void write_windows(const struct collector_kit *k, struct buf *to)
 {
     for (size_t i = 0; i < k->window_count; i++)
         write_window(k->windows[i], to);
+    buf_append(to, "", 1);
 }
 
 /* ---- replaying */
