@@ -215,7 +215,7 @@ static int run_replay(struct agent *a, struct collector *collector, struct err *
 {
     uint64_t until = a->recording.start;
     int r;
-    while ((r = replay_turn(a->replay, collector, &until, err)) == 1) {
+    while ((r = replay_turn(a->replay, collector_take, collector, &until, err)) == 1) {
         /* A recording's seconds pass in a moment: the tables would come too late for all of it. */
         if (a->tables)
             tables_wait(a->tables, TABLES_WAIT_NS);

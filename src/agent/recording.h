@@ -20,9 +20,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/merge.h"
 #include "agent/record.h"
 
-struct collector;
 struct err;
 struct recorder;
 struct replay;
@@ -61,7 +61,8 @@ int replay_open(const char *path, struct replay **ret, struct recording_info *re
                 struct err *err);
 void replay_free(struct replay **replay);
 
-/* Feeds the next turn. 1, 0 at the end, -EBADMSG with the place in the file. A file that ends
- * within a chunk (its writer was killed) ends before it. */
-int replay_turn(struct replay *replay, struct collector *collector, uint64_t *ret_until,
+/* Calls `fn` with each record of the next turn, in the order of their time. 1, 0 at the end,
+ * -EBADMSG with the place in the file, or what `fn` returned. A file that ends within a chunk (its
+ * writer was killed) ends before it. */
+int replay_turn(struct replay *replay, merge_fn fn, void *ctx, uint64_t *ret_until,
                 struct err *err);

@@ -1,4 +1,4 @@
-/* replay.c: takes a recording, feeds its records to a collector as they came. See recording.h. */
+/* replay.c: takes a recording, gives its records as they came. See recording.h. */
 #include <errno.h>
 #include <inttypes.h>
 #include <linux/perf_event.h>
@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/collector.h"
 #include "agent/merge.h"
 #include "agent/recording.h"
 #include "agent/ring.h"
@@ -136,7 +135,7 @@ static int append_bytes(struct replay *r, struct buf *to, uint64_t n)
     return 0;
 }
 
-static int take_known(struct replay *r, struct collector *collector)
+static int take_known(struct replay *r, merge_fn fn, void *ctx)
 {
     struct ring ring = {.format = r->format};
     ring_over(&ring, r->known.data, r->known.len);
@@ -144,21 +143,21 @@ static int take_known(struct replay *r, struct collector *collector)
     size_t len;
     int code;
     while ((code = ring_peek(&ring, &bytes, &len)) == 1) {
-        if ((code = collector_take(collector, &ring, bytes, len)) < 0)
+        if ((code = fn(ctx, &ring, bytes, len)) < 0)
             return code;
         ring_consume(&ring);
     }
     return code;
 }
 
-static int merge_turn(struct replay *r, struct collector *collector, uint64_t until)
+static int merge_turn(struct replay *r, merge_fn fn, void *ctx, uint64_t until)
 {
     for (uint32_t i = 0; i < r->count; i++) {
         struct replay_ring *rr = &r->rings[i];
         ring_over(&rr->ring, rr->pending.data, rr->pending.len);
         r->list[i] = &rr->ring;
     }
-    int code = merge_drain(&r->merge, r->list, r->count, until, collector_take, collector);
+    int code = merge_drain(&r->merge, r->list, r->count, until, fn, ctx);
     for (uint32_t i = 0; i < r->count; i++) {
         struct replay_ring *rr = &r->rings[i];
         size_t left = rr->pending.len - rr->ring.tail;
@@ -170,13 +169,12 @@ static int merge_turn(struct replay *r, struct collector *collector, uint64_t un
 }
 
 /* 1 after a turn, 0 for other chunks. */
-static int take_chunk(struct replay *r, const uint32_t head[2], uint64_t n,
-                      struct collector *collector)
+static int take_chunk(struct replay *r, const uint32_t head[2], uint64_t n, merge_fn fn, void *ctx)
 {
     if (head[0] == RECORDING_TURN) {
         if (n > INT64_MAX / 4)
             return -EBADMSG;
-        int code = merge_turn(r, collector, n);
+        int code = merge_turn(r, fn, ctx, n);
         return code < 0 ? code : 1;
     }
     if (n > RECORDING_MAX_CHUNK || n % 8)
@@ -184,7 +182,7 @@ static int take_chunk(struct replay *r, const uint32_t head[2], uint64_t n,
     if (head[0] == RECORDING_KNOWN) {
         r->known.len = 0;
         int code = append_bytes(r, &r->known, n);
-        return code < 0 ? code : take_known(r, collector);
+        return code < 0 ? code : take_known(r, fn, ctx);
     }
     if (head[0] != RECORDING_RING)
         return -EBADMSG;
@@ -192,7 +190,7 @@ static int take_chunk(struct replay *r, const uint32_t head[2], uint64_t n,
     return code < 0 ? code : append_bytes(r, &r->rings[head[1]].pending, n);
 }
 
-int replay_turn(struct replay *replay, struct collector *collector, uint64_t *ret_until,
+int replay_turn(struct replay *replay, merge_fn fn, void *ctx, uint64_t *ret_until,
                 struct err *err)
 {
     for (;;) {
@@ -202,7 +200,7 @@ int replay_turn(struct replay *replay, struct collector *collector, uint64_t *re
         if (fread(head, 1, sizeof(head), replay->file) != sizeof(head) ||
             fread(&n, 1, sizeof(n), replay->file) != sizeof(n))
             return ferror(replay->file) ? err_errno(err, -EIO, "reading %s", replay->path) : 0;
-        int code = take_chunk(replay, head, n, collector);
+        int code = take_chunk(replay, head, n, fn, ctx);
         if (code == 1) {
             *ret_until = n;
             return 1;

@@ -91,7 +91,7 @@ static void replay(const char *path)
                          &collector, &err) == 0);
     uint64_t until = info.start;
     int code;
-    while ((code = replay_turn(r, collector, &until, &err)) == 1)
+    while ((code = replay_turn(r, collector_take, collector, &until, &err)) == 1)
         collector_tick(collector, until, info.to_real_ns);
     assert(code == 0 || err.text[0]);
     collector_flush(collector, until);

@@ -201,7 +201,7 @@ static int replay_all(struct collector_kit *k, const char *path, size_t *ret_tur
     if (r < 0)
         return r;
     uint64_t until = is.start;
-    while ((r = replay_turn(replay, k->collector, &until, err)) == 1) {
+    while ((r = replay_turn(replay, collector_take, k->collector, &until, err)) == 1) {
         collector_tick(k->collector, until, is.to_real_ns);
         (*ret_turns)++;
     }
