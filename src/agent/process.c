@@ -204,6 +204,13 @@ const struct mapping *process_find_mapping(const struct process *process, uint64
     return &m->v[at];
 }
 
+const struct mapping *process_mappings(const struct process *process, uint32_t *ret_count)
+{
+    const struct entry *e = (const struct entry *)process;
+    *ret_count = e->maps ? e->maps->count : 0;
+    return e->maps ? e->maps->v : NULL;
+}
+
 /* ---- processes and threads */
 
 int processes_new(struct objects *objects, uint64_t linger_ns, struct processes **ret,

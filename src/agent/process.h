@@ -60,6 +60,9 @@ uint32_t process_maps_id(const struct process *process);
 /* The mapping an address lies in, or NULL. */
 const struct mapping *process_find_mapping(const struct process *process, uint64_t address);
 
+/* All of them by address; valid until the next call of apply or expire. */
+const struct mapping *process_mappings(const struct process *process, uint32_t *ret_count);
+
 /* Drops processes that exited long enough ago. */
 void processes_expire(struct processes *processes, uint64_t now);
 
