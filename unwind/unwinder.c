@@ -140,10 +140,15 @@ static enum step step_by_rule(struct arch_state *s, const struct unwind_rule *ru
         return r;
     if (rule->flags & RULE_SIGNAL)
         return arch_load_signal_frame(s) ? STEP_OK : STEP_SHORT;
-    if (!read_place(s, rule->ra_place, rule->ra_off, cfa, s->reg[arch_registers->ra], &pc) ||
-        !read_place(s, rule->fp_place, rule->fp_off, cfa, s->reg[arch_registers->fp], &fp))
-        return cfa >= s->stack_base + s->stack_len ? STEP_SHORT : STEP_STUCK;
     uint64_t sp = s->reg[arch_registers->sp];
+    /* In an epilogue the frame pointer has been popped, but compilers go on saying where it was:
+     * below sp by now. */
+    unsigned fp_place = rule->fp_place;
+    if (fp_place == PLACE_CFA && cfa + (uint64_t)(int64_t)rule->fp_off < sp)
+        fp_place = PLACE_SAME;
+    if (!read_place(s, rule->ra_place, rule->ra_off, cfa, s->reg[arch_registers->ra], &pc) ||
+        !read_place(s, fp_place, rule->fp_off, cfa, s->reg[arch_registers->fp], &fp))
+        return cfa >= s->stack_base + s->stack_len ? STEP_SHORT : STEP_STUCK;
     /* A leaf that has pushed nothing may share its caller's sp where the call pushes nothing. */
     if (cfa < sp || (cfa == sp && !s->interrupted))
         return STEP_STUCK;
