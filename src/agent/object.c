@@ -155,7 +155,7 @@ static int get(struct objects *objects, const struct record_mmap *m, enum object
     if (!e && (e = new_entry(m, kind, &key)))
         HASH_ADD(hh, objects->by_key, object.key, sizeof(key), e);
     if (e)
-        e->refs++;
+        object_ref(&e->object);
     pthread_mutex_unlock(&objects->lock);
     if (!e)
         return -ENOMEM;

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -157,6 +158,34 @@ static void an_object_is_there_until_its_last_reference_goes(void **state)
     assert_string_equal(d->path, "/second");
     struct object *none = NULL;
     put(&none);
+}
+
+static void *take_and_give_back(void *arg)
+{
+    for (int i = 0; i < 20000; i++) {
+        struct object *o = NULL, *more;
+        const struct record_mmap m = {.inode = 1 + (uint64_t)i % 3, .path = "/shared"};
+        if (objects_get(objects, &m, &o) < 0)
+            return arg;
+        more = object_ref(o);
+        object_unref(objects, &o);
+        object_wants_open(objects, more, (uint32_t)i, 1);
+        object_close(objects, more, (uint32_t)i);
+        object_unref(objects, &more);
+    }
+    return NULL;
+}
+
+static void threads_may_take_and_give_back_the_same_objects(void **state)
+{
+    pthread_t threads[4];
+    for (size_t i = 0; i < ARRAY_LEN(threads); i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, take_and_give_back, threads), 0);
+    for (size_t i = 0; i < ARRAY_LEN(threads); i++) {
+        void *ret;
+        assert_int_equal(pthread_join(threads[i], &ret), 0);
+        assert_null(ret);
+    }
 }
 
 /* ---- the file */
@@ -477,6 +506,7 @@ int main(void)
         WITH_OBJECTS(a_path_says_what_kind_of_object_it_is),
         WITH_OBJECTS(memory_called_kernel_is_not_the_kernel),
         WITH_OBJECTS(an_object_is_there_until_its_last_reference_goes),
+        WITH_OBJECTS(threads_may_take_and_give_back_the_same_objects),
         WITH_OBJECTS(a_file_is_found_by_its_mapping_or_its_path),
         WITH_OBJECTS(a_file_is_found_after_its_process_has_gone),
         WITH_OBJECTS(a_deleted_file_is_found_while_it_is_mapped),
