@@ -2,6 +2,7 @@
 #include "agent/collector.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -337,13 +338,22 @@ void collector_flush(struct collector *collector, uint64_t now)
     close_window(c, end < c->window->end_ns ? end : c->window->end_ns);
 }
 
+static bool is_gone(uint32_t pid)
+{
+    return kill((pid_t)pid, 0) < 0 && errno == ESRCH;
+}
+
 bool collector_take_stale(struct collector *collector)
 {
-    bool stale = collector->stale;
-    collector->stale = false;
-    if (stale)
-        counter_add(collector->counters, rescans, 1);
-    return stale;
+    struct collector *c = collector;
+    if (!c->stale)
+        return false;
+    c->stale = false;
+    counter_add(c->counters, rescans, 1);
+    /* /proc tells who is there; processes whose exit was lost would stay for ever. */
+    if (c->config.proc_fd >= 0)
+        processes_find_gone(c->processes, c->ticked, is_gone);
+    return true;
 }
 
 bool collector_knows_thread(const struct collector *collector, uint32_t tid)

@@ -534,6 +534,17 @@ void processes_expire(struct processes *processes, uint64_t now)
     }
 }
 
+void processes_find_gone(struct processes *processes, uint64_t now, bool (*is_gone)(uint32_t pid))
+{
+    struct entry *e, *next;
+    HASH_ITER (hh, processes->by_pid, e, next) {
+        if (!e->exited && is_gone(e->process.pid)) {
+            e->exited = true;
+            e->exit_time = now;
+        }
+    }
+}
+
 size_t processes_count(const struct processes *processes)
 {
     return HASH_COUNT(processes->by_pid);

@@ -66,4 +66,7 @@ const struct mapping *process_mappings(const struct process *process, uint32_t *
 /* Drops processes that exited long enough ago. */
 void processes_expire(struct processes *processes, uint64_t now);
 
+/* Exits were missed: takes those for exited at `now` whose pid `is_gone`. */
+void processes_find_gone(struct processes *processes, uint64_t now, bool (*is_gone)(uint32_t pid));
+
 size_t processes_count(const struct processes *processes);

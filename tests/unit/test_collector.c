@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "agent/ring.h"
@@ -410,6 +411,29 @@ static void lost_records_make_what_is_known_stale_once(void **state)
     assert_counter(k, rescans, 1);
 }
 
+static void a_process_whose_exit_was_lost_goes_when_that_is_known(void **state)
+{
+    struct collector_kit *k = *state;
+    _cleanup_close_ int proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    pid_t gone = fork();
+    if (gone == 0)
+        _exit(0);
+    waitpid(gone, NULL, 0);
+    start(k, 0, proc);
+    tell_program(k, (uint32_t)gone, "gone");
+    tell_program(k, (uint32_t)getpid(), "alive");
+    tick(k, 60000);
+    assert_int_equal(collector_processes(k->collector), 2);
+    tell(k, &(struct record){.kind = RECORD_LOST, .lost = 1});
+    assert_true(collector_take_stale(k->collector));
+    tick(k, 61500);
+    assert_int_equal(collector_processes(k->collector), 2); /* late samples may come */
+    tick(k, 63500);
+    assert_int_equal(collector_processes(k->collector), 1);
+    assert_true(collector_knows_thread(k->collector, (uint32_t)getpid()));
+    assert_false(collector_knows_thread(k->collector, (uint32_t)gone));
+}
+
 static void bytes_that_are_no_record_are_counted(void **state)
 {
     struct collector_kit *k = *state;
@@ -458,6 +482,7 @@ int main(void)
         WITH_KIT(a_file_is_asked_for_once_a_window_and_process),
         WITH_KIT(samples_past_the_cap_are_in_other_and_counted),
         WITH_KIT(lost_records_make_what_is_known_stale_once),
+        WITH_KIT(a_process_whose_exit_was_lost_goes_when_that_is_known),
         WITH_KIT(bytes_that_are_no_record_are_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
