@@ -9,13 +9,12 @@
 
 #define ARCH_REGISTERS_MAX 33
 
-/* Of the frame at hand. Only pc, sp and fp are right in callers of callers; all are, where the CPU
- * was interrupted or a signal frame has kept them. */
+/* Of the frame at hand. */
 struct arch_state {
-    uint64_t reg[ARCH_REGISTERS_MAX]; /* by DWARF number */
-    uint64_t pc;
-    bool interrupted;    /* all registers are known, and pc is no return address */
-    uint64_t stack_base; /* memory that is known: from here */
+    uint64_t pc, sp, fp;
+    bool interrupted;                 /* pc is no return address, and all registers are known: */
+    uint64_t reg[ARCH_REGISTERS_MAX]; /* by DWARF number; of callers of callers they are not */
+    uint64_t stack_base;              /* memory that is known: from here */
     const uint8_t *stack;
     size_t stack_len;
 };
@@ -28,8 +27,8 @@ bool arch_load(uint64_t mask, const uint64_t *regs, uint64_t abi, struct arch_st
 /* All registers out of the signal frame that the rule found; false if it is not in the dump. */
 bool arch_load_signal_frame(struct arch_state *state);
 
-/* A return address as it stands in memory to where it points: aarch64 signs them. */
-uint64_t arch_strip(uint64_t address);
+/* The bits of a return address in memory that say where it points: aarch64 signs them in others. */
+extern const uint64_t arch_address_mask;
 
 static inline bool arch_read(const struct arch_state *s, uint64_t address, uint64_t *ret)
 {

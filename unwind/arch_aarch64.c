@@ -7,6 +7,10 @@
 
 const struct rule_registers *const arch_registers = &rule_registers_aarch64;
 
+/* Pointer authentication keeps its code above the address's 48 bits (52 with large addresses, which
+ * a program gets on request only); bit 55 tells user from kernel. */
+const uint64_t arch_address_mask = (UINT64_C(1) << 48) - 1;
+
 bool arch_load(uint64_t mask, const uint64_t *regs, uint64_t abi, struct arch_state *ret)
 {
     const uint64_t wanted = (1ull << PERF_REG_ARM64_PC << 1) - 1;
@@ -16,6 +20,8 @@ bool arch_load(uint64_t mask, const uint64_t *regs, uint64_t abi, struct arch_st
     for (unsigned i = 0; i <= PERF_REG_ARM64_SP; i++)
         ret->reg[i] = regs[i];
     ret->pc = regs[PERF_REG_ARM64_PC];
+    ret->sp = ret->reg[31];
+    ret->fp = ret->reg[29];
     ret->interrupted = true;
     return true;
 }
@@ -25,21 +31,16 @@ bool arch_load(uint64_t mask, const uint64_t *regs, uint64_t abi, struct arch_st
 bool arch_load_signal_frame(struct arch_state *state)
 {
     struct arch_state next = *state;
-    uint64_t at = state->reg[31] + 128 + 176 + 8;
+    uint64_t at = state->sp + 128 + 176 + 8;
     for (unsigned i = 0; i < 32; i++, at += 8) {
         if (!arch_read(state, at, &next.reg[i]))
             return false;
     }
     if (!arch_read(state, at, &next.pc))
         return false;
+    next.sp = next.reg[31];
+    next.fp = next.reg[29];
     next.interrupted = true;
     *state = next;
     return true;
-}
-
-/* Pointer authentication keeps its code above the address's 48 bits (52 with large addresses, which
- * a program gets on request only); bit 55 tells user from kernel. */
-uint64_t arch_strip(uint64_t address)
-{
-    return address & ((1ull << 48) - 1);
 }

@@ -2,6 +2,7 @@
 #include "unwind/arch.h"
 
 const struct rule_registers *const arch_registers = &rule_registers_x86_64; /* never asked */
+const uint64_t arch_address_mask = UINT64_MAX;
 
 bool arch_load(uint64_t mask, const uint64_t *regs, uint64_t abi, struct arch_state *ret)
 {
@@ -11,9 +12,4 @@ bool arch_load(uint64_t mask, const uint64_t *regs, uint64_t abi, struct arch_st
 bool arch_load_signal_frame(struct arch_state *state)
 {
     return false;
-}
-
-uint64_t arch_strip(uint64_t address)
-{
-    return address;
 }

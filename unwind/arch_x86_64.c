@@ -6,6 +6,7 @@
 #include "unwind/arch.h"
 
 const struct rule_registers *const arch_registers = &rule_registers_x86_64;
+const uint64_t arch_address_mask = UINT64_MAX;
 
 /* perf's numbers in the order of DWARF's: psABI 1.0, figure 3.36. */
 static const uint8_t perf_of_dwarf[16] = {
@@ -15,24 +16,35 @@ static const uint8_t perf_of_dwarf[16] = {
     PERF_REG_X86_R12, PERF_REG_X86_R13, PERF_REG_X86_R14, PERF_REG_X86_R15,
 };
 
-static bool pick(uint64_t mask, const uint64_t *regs, unsigned number, uint64_t *ret)
+#define BIT(n) (UINT64_C(1) << (n))
+#define USUAL  (BIT(PERF_REG_X86_IP + 1) - 1 + (BIT(PERF_REG_X86_R15 + 1) - BIT(PERF_REG_X86_R8)))
+
+static inline bool pick(uint64_t mask, const uint64_t *regs, unsigned number, uint64_t *ret)
 {
     if (!(mask >> number & 1))
         return false;
-    *ret = regs[__builtin_popcountll(mask & ((1ull << number) - 1))];
+    *ret = regs[__builtin_popcountll(mask & (BIT(number) - 1))];
     return true;
+}
+
+static inline bool load(uint64_t mask, const uint64_t *regs, struct arch_state *ret)
+{
+    for (unsigned i = 0; i < 16; i++) {
+        if (!pick(mask, regs, perf_of_dwarf[i], &ret->reg[i]))
+            return false;
+    }
+    ret->sp = ret->reg[7];
+    ret->fp = ret->reg[6];
+    ret->interrupted = true;
+    return pick(mask, regs, PERF_REG_X86_IP, &ret->pc);
 }
 
 bool arch_load(uint64_t mask, const uint64_t *regs, uint64_t abi, struct arch_state *ret)
 {
     if (abi != PERF_SAMPLE_REGS_ABI_64)
         return false;
-    for (unsigned i = 0; i < 16; i++) {
-        if (!pick(mask, regs, perf_of_dwarf[i], &ret->reg[i]))
-            return false;
-    }
-    ret->interrupted = true;
-    return pick(mask, regs, PERF_REG_X86_IP, &ret->pc);
+    /* A mask that the compiler knows leaves nothing to count. */
+    return mask == USUAL ? load(USUAL, regs, ret) : load(mask, regs, ret);
 }
 
 /* At the signal frame sp points at struct ucontext (arch/x86/include/uapi/asm/ucontext.h), whose
@@ -41,19 +53,16 @@ bool arch_load_signal_frame(struct arch_state *state)
 {
     static const uint8_t dwarf[] = {8, 9, 10, 11, 12, 13, 14, 15, 5, 4, 6, 3, 1, 0, 2, 7};
     struct arch_state next = *state;
-    uint64_t at = state->reg[7] + 40;
+    uint64_t at = state->sp + 40;
     for (unsigned i = 0; i < sizeof(dwarf); i++, at += 8) {
         if (!arch_read(state, at, &next.reg[dwarf[i]]))
             return false;
     }
     if (!arch_read(state, at, &next.pc))
         return false;
+    next.sp = next.reg[7];
+    next.fp = next.reg[6];
     next.interrupted = true;
     *state = next;
     return true;
-}
-
-uint64_t arch_strip(uint64_t address)
-{
-    return address;
 }

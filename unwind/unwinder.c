@@ -17,15 +17,17 @@
  * functions are hand-written loops that push a few registers. */
 #define SCAN_WORDS 32
 
-/* What is known of one pc of one space. */
+/* What is known of one pc of one space: a cache line, since each frame of each stack reads one. */
 struct known {
-    uint64_t pc;
+    _Alignas(64) uint64_t pc;
     uint32_t space;
+    bool mapped, filled;
+    bool plain; /* the rule is the usual: is_plain */
     struct unwind_rule rule;
     void *object;
     uint64_t offset;
-    bool mapped, filled;
 };
+static_assert(sizeof(struct known) == 64, "a cache line");
 
 struct unwinder {
     struct known cache[CACHE_ENTRIES];
@@ -34,9 +36,10 @@ struct unwinder {
 
 int unwinder_new(struct unwinder **ret, struct err *err)
 {
-    struct unwinder *u = calloc(1, sizeof(*u));
+    struct unwinder *u = aligned_alloc(_Alignof(struct unwinder), sizeof(*u));
     if (!u)
         return err_errno(err, -ENOMEM, "an unwinder");
+    unwinder_forget(u);
     *ret = u;
     return 0;
 }
@@ -52,14 +55,18 @@ void unwinder_forget(struct unwinder *unwinder)
     memset(unwinder->cache, 0, sizeof(unwinder->cache));
 }
 
-static const struct known *look_up(struct unwinder *u, const struct unwind_space *space,
-                                   uint64_t pc)
+/* CFA from sp or fp, the return address at the CFA, the frame pointer there or untouched: what
+ * nearly all frames of compiled code are. */
+static bool is_plain(const struct unwind_rule *r)
 {
-    uint64_t hash = (pc ^ (uint64_t)space->id << 40) * UINT64_C(0x9e3779b97f4a7c15);
-    struct known *k = &u->cache[hash >> 52];
-    static_assert(CACHE_ENTRIES == 1 << 12, "the hash's upper 12 bits");
-    if (k->pc == pc && k->space == space->id && k->filled)
-        return k;
+    return (r->kind == RULE_SP || r->kind == RULE_FP) && !(r->flags & RULE_SIGNAL) &&
+           r->ra_place == PLACE_CFA && (r->fp_place == PLACE_SAME || r->fp_place == PLACE_CFA);
+}
+
+__attribute__((noinline)) static const struct known *ask(struct unwinder *u,
+                                                         const struct unwind_space *space,
+                                                         uint64_t pc, struct known *k)
+{
     struct unwind_place place = {0};
     bool mapped = space->find(space->ctx, pc, &place);
     if (place.pending)
@@ -72,10 +79,36 @@ static const struct known *look_up(struct unwinder *u, const struct unwind_space
                         .filled = true};
     if (mapped && place.table)
         k->rule = *unwind_table_find(place.table, place.offset);
+    k->plain = is_plain(&k->rule);
     return k;
 }
 
+/* Valid until the next call. */
+static inline const struct known *look_up(struct unwinder *u, const struct unwind_space *space,
+                                          uint64_t pc)
+{
+    uint64_t hash = (pc ^ (uint64_t)space->id << 40) * UINT64_C(0x9e3779b97f4a7c15);
+    struct known *k = &u->cache[hash >> 52];
+    static_assert(CACHE_ENTRIES == 1 << 12, "the hash's upper 12 bits");
+    if (k->pc == pc && k->space == space->id && k->filled)
+        return k;
+    return ask(u, space, pc, k);
+}
+
 /* ---- one step */
+
+static bool read_register(const struct arch_state *s, unsigned number, uint64_t *ret)
+{
+    if (number == arch_registers->sp)
+        *ret = s->sp;
+    else if (number == arch_registers->fp)
+        *ret = s->fp;
+    else if (s->interrupted)
+        *ret = s->reg[number];
+    else
+        return false;
+    return true;
+}
 
 static bool read_place(const struct arch_state *s, unsigned place, int32_t offset, uint64_t cfa,
                        uint64_t same, uint64_t *ret)
@@ -87,12 +120,11 @@ static bool read_place(const struct arch_state *s, unsigned place, int32_t offse
     case PLACE_CFA:
         return arch_read(s, cfa + (uint64_t)(int64_t)offset, ret);
     case PLACE_SP:
-        return arch_read(s, s->reg[arch_registers->sp] + (uint64_t)(int64_t)offset, ret);
+        return arch_read(s, s->sp + (uint64_t)(int64_t)offset, ret);
     case PLACE_FP:
-        return arch_read(s, s->reg[arch_registers->fp] + (uint64_t)(int64_t)offset, ret);
+        return arch_read(s, s->fp + (uint64_t)(int64_t)offset, ret);
     case PLACE_REG:
-        *ret = s->reg[offset];
-        return s->interrupted;
+        return read_register(s, (unsigned)offset, ret);
     default:
         *ret = 0;
         return true;
@@ -104,24 +136,25 @@ enum step { STEP_OK, STEP_END, STEP_SHORT, STEP_NONE, STEP_STUCK };
 static enum step find_cfa(const struct arch_state *s, const struct unwind_rule *rule, uint64_t *cfa)
 {
     uint64_t off = (uint64_t)(int64_t)rule->cfa_off;
-    uint64_t sp = s->reg[arch_registers->sp], fp = s->reg[arch_registers->fp];
     switch (rule->kind) {
     case RULE_SP:
-        *cfa = sp + off;
+        *cfa = s->sp + off;
         return STEP_OK;
     case RULE_FP:
-        *cfa = fp + off;
+        *cfa = s->fp + off;
         return STEP_OK;
     case RULE_REG:
-        *cfa = s->reg[rule->reg] + off;
-        return s->interrupted ? STEP_OK : STEP_NONE;
+        if (!read_register(s, rule->reg, cfa))
+            return STEP_NONE;
+        *cfa += off;
+        return STEP_OK;
     case RULE_PLT:
-        *cfa = sp + off + ((int32_t)(s->pc & rule->reg) >= rule->cfa_add ? 8 : 0);
+        *cfa = s->sp + off + ((int32_t)(s->pc & rule->reg) >= rule->cfa_add ? 8 : 0);
         return STEP_OK;
     case RULE_DEREF:
-        if (!s->interrupted && rule->reg != arch_registers->sp && rule->reg != arch_registers->fp)
+        if (!read_register(s, rule->reg, cfa))
             return STEP_NONE;
-        if (!arch_read(s, s->reg[rule->reg] + off, cfa))
+        if (!arch_read(s, *cfa + off, cfa))
             return STEP_SHORT;
         *cfa += (uint64_t)(int64_t)rule->cfa_add;
         return STEP_OK;
@@ -132,6 +165,43 @@ static enum step find_cfa(const struct arch_state *s, const struct unwind_rule *
     }
 }
 
+static enum step go_to(struct arch_state *s, uint64_t pc, uint64_t sp, uint64_t fp)
+{
+    s->pc = pc & arch_address_mask;
+    s->sp = sp;
+    s->fp = fp;
+    s->interrupted = false;
+    return s->pc ? STEP_OK : STEP_END;
+}
+
+/* Memory that is not in the dump: above it, or on another stack, which a signal frame led to. */
+static enum step miss(const struct arch_state *s, uint64_t cfa)
+{
+    return cfa < s->stack_base || cfa >= s->stack_base + s->stack_len ? STEP_SHORT : STEP_STUCK;
+}
+
+/* A leaf that has pushed nothing may share its caller's sp where the call pushes nothing. */
+static bool is_stuck(const struct arch_state *s, uint64_t cfa)
+{
+    return cfa < s->sp || (cfa == s->sp && !s->interrupted);
+}
+
+/* As step_by_rule, for the rules that are plain; without the indirect jumps of its switches. */
+static inline enum step step_plainly(struct arch_state *s, const struct unwind_rule *rule)
+{
+    uint64_t cfa = (rule->kind == RULE_SP ? s->sp : s->fp) + (uint64_t)(int64_t)rule->cfa_off;
+    uint64_t fp_at = cfa + (uint64_t)(int64_t)rule->fp_off, pc, fp = s->fp;
+    if (is_stuck(s, cfa))
+        return STEP_STUCK;
+    if (!arch_read(s, cfa + (uint64_t)(int64_t)rule->ra_off, &pc))
+        return miss(s, cfa);
+    /* In an epilogue the frame pointer has been popped, but compilers go on saying where it was:
+     * below sp by now. */
+    if (rule->fp_place == PLACE_CFA && fp_at >= s->sp && !arch_read(s, fp_at, &fp))
+        return miss(s, cfa);
+    return go_to(s, pc, cfa, fp);
+}
+
 static enum step step_by_rule(struct arch_state *s, const struct unwind_rule *rule)
 {
     uint64_t cfa, pc, fp;
@@ -140,23 +210,12 @@ static enum step step_by_rule(struct arch_state *s, const struct unwind_rule *ru
         return r;
     if (rule->flags & RULE_SIGNAL)
         return arch_load_signal_frame(s) ? STEP_OK : STEP_SHORT;
-    uint64_t sp = s->reg[arch_registers->sp];
-    /* In an epilogue the frame pointer has been popped, but compilers go on saying where it was:
-     * below sp by now. */
-    unsigned fp_place = rule->fp_place;
-    if (fp_place == PLACE_CFA && cfa + (uint64_t)(int64_t)rule->fp_off < sp)
-        fp_place = PLACE_SAME;
-    if (!read_place(s, rule->ra_place, rule->ra_off, cfa, s->reg[arch_registers->ra], &pc) ||
-        !read_place(s, fp_place, rule->fp_off, cfa, s->reg[arch_registers->fp], &fp))
-        return cfa >= s->stack_base + s->stack_len ? STEP_SHORT : STEP_STUCK;
-    /* A leaf that has pushed nothing may share its caller's sp where the call pushes nothing. */
-    if (cfa < sp || (cfa == sp && !s->interrupted))
+    if (is_stuck(s, cfa))
         return STEP_STUCK;
-    s->pc = arch_strip(pc);
-    s->reg[arch_registers->sp] = cfa;
-    s->reg[arch_registers->fp] = fp;
-    s->interrupted = false;
-    return s->pc ? STEP_OK : STEP_END;
+    if (!read_place(s, rule->ra_place, rule->ra_off, cfa, s->reg[arch_registers->ra], &pc) ||
+        !read_place(s, rule->fp_place, rule->fp_off, cfa, s->fp, &fp))
+        return miss(s, cfa);
+    return go_to(s, pc, cfa, fp);
 }
 
 /* Code without CFI that keeps the frame pointer: fp points at the caller's, the return address lies
@@ -164,22 +223,15 @@ static enum step step_by_rule(struct arch_state *s, const struct unwind_rule *ru
 static enum step step_by_frame_pointer(struct unwinder *u, const struct unwind_space *space,
                                        struct arch_state *s)
 {
-    uint64_t fp = s->reg[arch_registers->fp], caller_fp, pc;
-    if (fp == 0 && !s->interrupted)
+    uint64_t fp, pc;
+    if (s->fp == 0 && !s->interrupted)
         return STEP_END; /* psABI 3.4.1: what starts a thread sets it to zero */
-    if (fp < s->reg[arch_registers->sp] || fp % 8 || !arch_read(s, fp, &caller_fp) ||
-        !arch_read(s, fp + 8, &pc))
+    if (s->fp < s->sp || s->fp % 8 || !arch_read(s, s->fp, &fp) || !arch_read(s, s->fp + 8, &pc))
         return STEP_NONE;
-    pc = arch_strip(pc);
-    if (pc == 0)
-        return STEP_END;
-    if (!look_up(u, space, pc - 1)->mapped)
+    pc &= arch_address_mask;
+    if (pc && !look_up(u, space, pc - 1)->mapped)
         return STEP_NONE;
-    s->pc = pc;
-    s->reg[arch_registers->sp] = fp + 16;
-    s->reg[arch_registers->fp] = caller_fp;
-    s->interrupted = false;
-    return STEP_OK;
+    return go_to(s, pc, s->fp + 16, fp);
 }
 
 /* Hand-written code without CFI that was interrupted: the first word above sp that points behind
@@ -187,15 +239,12 @@ static enum step step_by_frame_pointer(struct unwinder *u, const struct unwind_s
 static enum step step_by_scan(struct unwinder *u, const struct unwind_space *space,
                               struct arch_state *s)
 {
-    uint64_t sp = s->reg[arch_registers->sp], pc;
+    uint64_t sp = s->sp, pc;
     for (unsigned i = 0; i < SCAN_WORDS && arch_read(s, sp, &pc); i++, sp += 8) {
-        const struct known *k = look_up(u, space, arch_strip(pc) - 1);
-        if (!k->mapped || k->rule.kind == RULE_NONE || k->rule.kind == RULE_OTHER)
-            continue;
-        s->pc = arch_strip(pc);
-        s->reg[arch_registers->sp] = sp + 8;
-        s->interrupted = false;
-        return STEP_OK;
+        pc &= arch_address_mask;
+        const struct known *k = look_up(u, space, pc - 1);
+        if (k->mapped && k->rule.kind != RULE_NONE && k->rule.kind != RULE_OTHER)
+            return go_to(s, pc, sp + 8, s->fp);
     }
     return STEP_NONE;
 }
@@ -217,11 +266,16 @@ static enum unwind_end end_of(enum step step)
 }
 
 static enum step go_up(struct unwinder *u, const struct unwind_space *space, struct arch_state *s,
-                       const struct unwind_rule *rule, struct unwind_stack *ret)
+                       const struct known *known, struct unwind_stack *ret)
 {
+    if (known->plain) {
+        enum step plain = step_plainly(s, &known->rule);
+        ret->methods[UNWIND_METHOD_table] += plain == STEP_OK;
+        return plain;
+    }
     bool leaf = s->interrupted;
     enum unwind_method method = UNWIND_METHOD_table;
-    enum step r = step_by_rule(s, rule);
+    enum step r = step_by_rule(s, &known->rule);
     if (r == STEP_NONE) {
         method = UNWIND_METHOD_frame_pointer;
         r = step_by_frame_pointer(u, space, s);
@@ -245,15 +299,15 @@ static void unwind_user(struct unwinder *u, const struct unwind_space *space, st
             return;
         }
         uint64_t pc = s->interrupted ? s->pc : s->pc - 1;
-        struct known k = *look_up(u, space, pc);
+        const struct known *k = look_up(u, space, pc);
         /* In execve(2) the old program's code is gone and the new one's not there yet. */
-        if (!k.mapped && ret->count) {
+        if (!k->mapped && ret->count) {
             ret->end = ret->count == kernel ? UNWIND_END_kernel_only : UNWIND_END_unmapped;
             return;
         }
         ret->frames[ret->count++] =
-            (struct unwind_frame){.pc = pc, .object = k.object, .offset = k.offset};
-        enum step r = go_up(u, space, s, &k.rule, ret);
+            (struct unwind_frame){.pc = pc, .object = k->object, .offset = k->offset};
+        enum step r = go_up(u, space, s, k, ret);
         if (r != STEP_OK) {
             ret->end = end_of(r);
             return;
@@ -290,7 +344,7 @@ void unwinder_run(struct unwinder *unwinder, const struct unwind_sample *sample,
     struct arch_state s;
     if (sample->regs && sample->stack &&
         arch_load(sample->regs_mask, sample->regs, sample->regs_abi, &s)) {
-        s.stack_base = s.reg[arch_registers->sp];
+        s.stack_base = s.sp;
         s.stack = sample->stack;
         s.stack_len = sample->stack_len;
         unwind_user(unwinder, space, &s, ret);

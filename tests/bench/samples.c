@@ -271,7 +271,7 @@ static void take_sample(struct load *l, const struct record *record)
     struct arch_state state;
     if (!arch_load(s->regs_mask, sample.regs, from->regs_abi, &state))
         return;
-    sample.stack_base = state.reg[arch_registers->sp];
+    sample.stack_base = state.sp;
     if (sample.stack_len > s->dump_max)
         s->dump_max = sample.stack_len;
     s->labels[label].samples++;
