@@ -167,6 +167,7 @@ static void damage_at_any_place_costs_no_other_day(void **state)
         samples_of_day(kit, 0); /* some number */
         _cleanup_free_ char *folded =
             kit_folded(kit, &(struct store_query){.end_ms = INT64_MAX, .stacks = true});
+        assert_non_null(folded);
         assert_int_equal(samples_of_day(kit, 1), sums.second);
         ingest_random(kit, 1000 + round, FIRST_NS);
         sums.second += ingest_random(kit, 2000 + round, FIRST_NS + DAY_NS);
