@@ -95,8 +95,8 @@ void hold_release(struct hold *hold,
     /* What is put again meanwhile waits for the next release. */
     struct buf bytes = hold->bytes;
     hold->bytes = (struct buf){0};
-    uint8_t *at = bytes.data, *end = at + bytes.len;
-    while (at < end) {
+    uint8_t *at = bytes.data;
+    while (bytes.len && at < bytes.data + bytes.len) {
         struct held *held = (struct held *)at;
         struct record record = held->record;
         struct record_sample *s = &record.sample;
