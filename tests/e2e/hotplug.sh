@@ -8,6 +8,7 @@ begin podflamed podflame tests/workloads/split
 need_root
 switch=/sys/devices/system/cpu/cpu1/online
 [ -w $switch ] || skip_all "this machine's second CPU cannot be switched off"
+exec 9>"${TMPDIR:-/tmp}/podflame-hotplug.lock" && flock 9 # one at a time
 [ "$(cat $switch)" = 1 ] || skip_all "this machine's second CPU is off"
 test_cleanup() { echo 1 >"$switch"; }
 echo 0 2>/dev/null >"$switch" || skip_all "this machine does not let its second CPU go"

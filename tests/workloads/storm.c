@@ -48,20 +48,28 @@ static void start_one(struct storm *s)
     s->alive++;
 }
 
+/* From one start to the next by chance, so that no clock keeps step with them. */
+static double next_start(double at, double rate)
+{
+    return at + 2 * (double)random() / (double)RAND_MAX / rate;
+}
+
 static __attribute__((noinline)) void run_storm(struct storm *s, double seconds, double rate)
 {
-    double begin = now();
+    double begin = now(), next = 0;
     for (;;) {
         double passed = now() - begin;
         if (passed >= seconds)
             return;
         reap(s, s->alive < ALIVE_MAX ? WNOHANG : 0);
-        double wait = s->started / rate - passed;
+        double wait = next - passed;
         if (wait > 0) {
-            struct timespec t = {.tv_nsec = (long)(wait * 1e9)};
+            struct timespec t = {.tv_sec = (time_t)wait,
+                                 .tv_nsec = (long)((wait - (double)(time_t)wait) * 1e9)};
             nanosleep(&t, NULL);
         } else {
             start_one(s);
+            next = next_start(next, rate);
         }
     }
 }
@@ -73,6 +81,7 @@ int main(int argc, char **argv)
         return 2;
     }
     struct storm s = {.program = argv + 3};
+    srandom((unsigned)time(NULL) ^ (unsigned)getpid());
     double begin = now();
     run_storm(&s, strtod(argv[1], NULL), strtod(argv[2], NULL));
     double took = now() - begin;
