@@ -21,6 +21,8 @@
 #define RULES_MAX         65535u
 #define SEGMENTS_MAX      64
 #define ENTRY_BYTES       64u
+#define SEGMENTS_READ_MAX 1024u      /* real files have some ten */
+#define NAMES_MAX         (1u << 20) /* of all sections */
 
 struct row {
     uint32_t offset;
@@ -141,13 +143,25 @@ static int read_segments(Elf *elf, struct build *b)
     return b->segment_count ? 0 : -ENODATA;
 }
 
+/* libelf takes memory for as many headers as the file claims to have, and the file may be sparse.
+ * Counts beyond 16 bits stand in section 0 (gABI); no linked file needs them. */
+static int check_counts(int fd)
+{
+    Elf64_Ehdr h;
+    if (pread(fd, &h, sizeof(h), 0) != sizeof(h) || memcmp(h.e_ident, ELFMAG, SELFMAG) != 0)
+        return -ENOEXEC;
+    return h.e_phnum > SEGMENTS_READ_MAX || (h.e_shnum == 0 && h.e_shoff != 0) ? -EFBIG : 0;
+}
+
 /* Debug files have .eh_frame too, without bytes. */
 static Elf_Scn *find_section(Elf *elf, const char *wanted, GElf_Shdr *ret)
 {
     size_t names;
-    if (elf_getshdrstrndx(elf, &names) < 0)
+    Elf_Scn *scn;
+    if (elf_getshdrstrndx(elf, &names) < 0 || !(scn = elf_getscn(elf, names)) ||
+        !gelf_getshdr(scn, ret) || ret->sh_size > NAMES_MAX || ret->sh_flags & SHF_COMPRESSED)
         return NULL;
-    Elf_Scn *scn = NULL;
+    scn = NULL;
     while ((scn = elf_nextscn(elf, scn))) {
         const char *name;
         if (gelf_getshdr(scn, ret) && ret->sh_type != SHT_NOBITS && ret->sh_size &&
@@ -275,8 +289,10 @@ static int add_entry(struct build *b)
     b->segment = find_segment(b, b->entry);
     if (!b->entry || !b->segment)
         return 0;
-    struct cfi_fde fde = {.start = b->entry, .end = b->entry + ENTRY_BYTES};
     uint64_t base = b->segment->offset - b->segment->address;
+    uint64_t left = b->segment->address + b->segment->size - b->entry;
+    struct cfi_fde fde = {.start = b->entry,
+                          .end = b->entry + (left < ENTRY_BYTES ? left : ENTRY_BYTES)};
     for (uint32_t i = 0; i < b->run_count; i++) {
         uint64_t start = b->runs[i].start - base;
         if (start <= b->entry && b->entry < b->runs[i].end - base)
@@ -329,6 +345,9 @@ int unwind_table_build(int fd, const struct unwind_table_limits *limits, struct 
                        struct err *err)
 {
     elf_version(EV_CURRENT);
+    int r = check_counts(fd);
+    if (r < 0)
+        return err_set(err, r, r == -EFBIG ? "more headers than are read" : "no ELF file");
     /* Read, not mapped: a file that is cut while it is mapped kills its reader. */
     _cleanup_(end_elf) Elf *elf = elf_begin(fd, ELF_C_READ, NULL);
     if (!elf)
@@ -343,7 +362,7 @@ int unwind_table_build(int fd, const struct unwind_table_limits *limits, struct 
     uint32_t row;
     if (!t || table_add(&b.rules, &none, &row) < 0 || table_add(&b.rules, &other, &row) < 0)
         return err_errno(err, -ENOMEM, "an unwind table");
-    int r = read_elf(elf, max_bytes, &b, &t->info.machine, err);
+    r = read_elf(elf, max_bytes, &b, &t->info.machine, err);
     if (r < 0)
         return r;
     r = finish(&b, t);

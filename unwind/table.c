@@ -57,7 +57,7 @@ const struct unwind_rule *unwind_table_find(const struct unwind_table *table, ui
     if (file_offset < t->first || file_offset > UINT32_MAX)
         return &none;
     uint32_t offset = (uint32_t)file_offset;
-    uint32_t bucket = (offset - t->first) >> t->bucket_shift;
+    uint64_t bucket = (uint64_t)(offset - t->first) >> t->bucket_shift; /* by 32, even */
     if (bucket >= t->bucket_count)
         bucket = t->bucket_count - 1;
     /* The row wanted is the last at or before offset: it may begin in an earlier bucket. */

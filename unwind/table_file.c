@@ -29,6 +29,17 @@ static size_t body_size(uint32_t rows, uint32_t rules)
     return (size_t)rules * sizeof(struct unwind_rule) + (size_t)rows * 6;
 }
 
+static uint64_t hash_of(const struct header *header, const void *body, size_t len)
+{
+    struct header h = *header;
+    h.hash = 0;
+    XXH3_state_t state;
+    XXH3_64bits_reset(&state);
+    XXH3_64bits_update(&state, &h, sizeof(h));
+    XXH3_64bits_update(&state, body, len);
+    return XXH3_64bits_digest(&state);
+}
+
 int table_file_write(const struct unwind_table *table, const void *key, size_t key_len,
                      struct buf *out)
 {
@@ -50,8 +61,8 @@ int table_file_write(const struct unwind_table *table, const void *key, size_t k
     buf_append(out, table->rules, info->rules * sizeof(*table->rules));
     buf_append(out, table->offsets, info->rows * sizeof(*table->offsets));
     buf_append(out, table->rule_of_row, info->rows * sizeof(*table->rule_of_row));
-    h.hash = XXH3_64bits(out->data + start + sizeof(h), out->len - start - sizeof(h));
-    memcpy(out->data + start, &h, sizeof(h));
+    uint64_t hash = hash_of(&h, out->data + start + sizeof(h), out->len - start - sizeof(h));
+    memcpy(out->data + start + offsetof(struct header, hash), &hash, sizeof(hash));
     return 0;
 }
 
@@ -72,18 +83,26 @@ static int check_header(const struct header *h, size_t len, const void *key, siz
     return 0;
 }
 
-static bool is_rule(const struct unwind_rule *r)
+static bool is_place(const struct rule_registers *g, unsigned place, int32_t off)
 {
-    return r->kind <= RULE_OTHER && r->reg < 32 && r->fp_place <= PLACE_UNDEFINED &&
-           r->ra_place <= PLACE_UNDEFINED &&
-           (r->fp_place != PLACE_REG || (r->fp_off >= 0 && r->fp_off < 32)) &&
-           (r->ra_place != PLACE_REG || (r->ra_off >= 0 && r->ra_off < 32));
+    return place <= PLACE_UNDEFINED && (place != PLACE_REG || (off >= 0 && off < g->count));
+}
+
+static bool is_rule(const struct rule_registers *g, const struct unwind_rule *r)
+{
+    /* RULE_PLT's is a mask of up to five bits. */
+    return r->kind <= RULE_OTHER && r->reg < (r->kind == RULE_PLT ? 32 : g->count) &&
+           is_place(g, r->fp_place, r->fp_off) && is_place(g, r->ra_place, r->ra_off);
 }
 
 static bool is_sound(const struct unwind_table *t)
 {
+    if (t->info.machine != UNWIND_X86_64 && t->info.machine != UNWIND_AARCH64)
+        return false;
+    const struct rule_registers *g =
+        t->info.machine == UNWIND_X86_64 ? &rule_registers_x86_64 : &rule_registers_aarch64;
     for (uint32_t i = 0; i < t->info.rules; i++) {
-        if (!is_rule(&t->rules[i]))
+        if (!is_rule(g, &t->rules[i]))
             return false;
     }
     for (uint32_t i = 0; i < t->info.rows; i++) {
@@ -113,7 +132,7 @@ int table_file_read(const void *bytes, size_t len, const void *key, size_t key_l
     if (r < 0)
         return r;
     const uint8_t *at = (const uint8_t *)bytes + sizeof(h);
-    if (XXH3_64bits(at, len - sizeof(h)) != h.hash)
+    if (hash_of(&h, at, len - sizeof(h)) != h.hash)
         return err_set(err, -EBADMSG, "an unwind table whose bytes are not those written");
     _cleanup_(unwind_table_free) struct unwind_table *t = calloc(1, sizeof(*t));
     if (!t)

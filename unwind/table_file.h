@@ -7,7 +7,7 @@
  *       12    4  rows
  *       16    4  rules
  *       20    4  FDEs, for people
- *       24    8  XXH3 (64 bits) of all that follows
+ *       24    8  XXH3 (64 bits) of the whole file, with zeros here
  *       32    4  length of the key, at most 32
  *       36   32  the key: whose table it is, filled up with zeros
  *       68    4  zero

@@ -14,12 +14,14 @@ compile() { # output, source and flags...
     shift
     "${CC:-cc}" "${flags[@]}" "$@" -o "$dir/$output" -pthread -ldl >"$dir/cc.log" 2>&1
 }
-compile chains "$sources/chains.c" || { show "$dir/cc.log"; bail "the workload does not compile"; }
-compile fixed -no-pie "$sources/chains.c" &&
-    compile alpha.so -shared -fPIC -DNAME=alpha "$sources/chains_library.c" &&
-    compile beta.so -shared -fPIC -DNAME=beta "$sources/chains_library.c" &&
-    compile after-exec -no-pie -DNAME=gamma -DPROGRAM "$sources/chains_library.c" ||
-    { show "$dir/cc.log"; bail "a workload does not compile"; }
+build_workload() {
+    compile "$@" || { show "$dir/cc.log"; bail "the workload $1 does not compile"; }
+}
+build_workload chains "$sources/chains.c"
+build_workload fixed -no-pie "$sources/chains.c"
+build_workload alpha.so -shared -fPIC -DNAME=alpha "$sources/chains_library.c"
+build_workload beta.so -shared -fPIC -DNAME=beta "$sources/chains_library.c"
+build_workload after-exec -no-pie -DNAME=gamma -DPROGRAM "$sources/chains_library.c"
 static=yes
 compile chains-static -static-pie "$sources/chains.c" || static=
 throws=yes
