@@ -83,7 +83,12 @@ done
     says "$work/out" "neither apt nor dnf" "packaging/packages.txt" --no-install
 result $? "a distribution it does not know is told what to install" "$work/out"
 
-printf '#!/bin/sh\necho "frobnicator.c:7: error: no such thing"\nexit 2\n' >"$work/fake/make"
+cat >"$work/fake/make" <<END
+#!/bin/sh
+case " \$* " in *" install "*) ;; *) exec $(command -v make) "\$@" ;; esac
+echo "frobnicator.c:7: error: no such thing"
+exit 2
+END
 chmod +x "$work/fake/make"
 ! PATH=$work/fake:$PATH quickstart run --no-install --port $port --data-dir "$work/data" >"$work/out" 2>&1 &&
     says "$work/out" "frobnicator.c:7: error: no such thing" "the build failed" "build/run/logs/build.log"
@@ -120,7 +125,8 @@ grep -q '"samples":[1-9]' "$work/kept"
 result $? "the next run has the data of the one before" "$work/kept"
 grep -qi '<!doctype html' "$work/page"
 result $? "its address is the page" "$work/page"
-[ $code = 0 ] && says "$work/out" "Stopped. The data is in $work/data"
+echo "exit code $code" >>"$work/out"
+says "$work/out" "exit code 0" "Stopped. The data is in $work/data"
 result $? "Ctrl-C stops it in order" "$work/out"
 ! grep -q "^configuring\|installing" "$work/out" && grep -qP '\r\x1b\[K\[\d+ s\] ' "$work/out"
 result $? "on a terminal one line says what it is doing" "$work/out"
