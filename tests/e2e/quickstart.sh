@@ -106,7 +106,7 @@ result $? "it leaves nothing running" "$work/left"
 # ---- the next one, on a terminal, until Ctrl-C
 mkfifo "$work/keys"
 # Background jobs of a script ignore SIGINT, and so would all below.
-env --default-signal=INT script -qefc "'$top_srcdir/packaging/quickstart' run --no-install --port $port --data-dir '$work/data'" /dev/null \
+env --default-signal=INT script -qefc "exec '$top_srcdir/packaging/quickstart' run --no-install --port $port --data-dir '$work/data'" /dev/null \
     <"$work/keys" >"$work/out" 2>&1 &
 terminal=$!
 exec 4>"$work/keys"
