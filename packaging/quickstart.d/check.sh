@@ -10,7 +10,7 @@ check_only=
 # What needs a quiet machine is in the first lane; what is only work is in the second, where it
 # takes what the first leaves.
 check_quiet_lane=(build-plain test-plain e2e quickstart lint)
-check_busy_lane=(build-san test-san build-tsan test-tsan fuzz kernels builds distcheck)
+check_busy_lane=(build-san test-san e2e-san build-tsan test-tsan fuzz kernels builds distcheck)
 
 check_arguments() {
     while [ $# -gt 0 ]; do
@@ -66,6 +66,7 @@ step_test_plain() { check_make_check test-plain "$checks/plain" check; }
 # Some of these sleep for minutes, and so may stand beside others.
 step_e2e() { check_make_check e2e "$checks/plain" check-e2e -j3; }
 step_test_san() { PODFLAME_SANITIZED=1 check_make_check test-san "$checks/san" check; }
+step_e2e_san() { check_make_check e2e-san "$checks/san" check-e2e-short -j2; }
 step_test_tsan() { check_make_check test-tsan "$checks/tsan" check-threads; }
 
 results_of_tap() { # step: its log is TAP
