@@ -190,8 +190,7 @@ static int take_chunk(struct replay *r, const uint32_t head[2], uint64_t n, merg
     return code < 0 ? code : append_bytes(r, &r->rings[head[1]].pending, n);
 }
 
-int replay_turn(struct replay *replay, merge_fn fn, void *ctx, uint64_t *ret_until,
-                struct err *err)
+int replay_turn(struct replay *replay, merge_fn fn, void *ctx, uint64_t *ret_until, struct err *err)
 {
     for (;;) {
         uint32_t head[2];
