@@ -77,13 +77,18 @@ static void keep_chains(struct contender *c, const struct samples *s)
 static void fill_ring(const struct samples *s, uint32_t first, uint32_t count,
                       struct bench_sample ring[RING_SAMPLES])
 {
-    static uint8_t bytes[RING_SAMPLES][RING_SAMPLE_BYTES] __attribute__((aligned(4096)));
+    static struct {
+        uint64_t regs[64];
+        uint8_t stack[RING_SAMPLE_BYTES];
+    } bytes[RING_SAMPLES] __attribute__((aligned(4096)));
     for (uint32_t i = 0; i < count; i++) {
         ring[i] = s->v[first + i];
         if (ring[i].stack_len > RING_SAMPLE_BYTES)
             continue;
-        memcpy(bytes[i], ring[i].stack, ring[i].stack_len);
-        ring[i].stack = bytes[i];
+        memcpy(bytes[i].regs, ring[i].regs, (size_t)__builtin_popcountll(s->regs_mask) * 8);
+        memcpy(bytes[i].stack, ring[i].stack, ring[i].stack_len);
+        ring[i].regs = bytes[i].regs;
+        ring[i].stack = bytes[i].stack;
     }
 }
 
