@@ -17,6 +17,9 @@
  * functions are hand-written loops that push a few registers. */
 #define SCAN_WORDS 32
 
+/* What lies farther above sp is no frame pointer of a caller. */
+#define FRAME_BYTES_MAX (1u << 20)
+
 /* What is known of one pc of one space: a cache line, since each frame of each stack reads one. */
 struct known {
     _Alignas(64) uint64_t pc;
@@ -226,8 +229,10 @@ static enum step step_by_frame_pointer(struct unwinder *u, const struct unwind_s
     uint64_t fp, pc;
     if (s->fp == 0 && !s->interrupted)
         return STEP_END; /* psABI 3.4.1: what starts a thread sets it to zero */
-    if (s->fp < s->sp || s->fp % 8 || !arch_read(s, s->fp, &fp) || !arch_read(s, s->fp + 8, &pc))
+    if (s->fp < s->sp || s->fp % 8)
         return STEP_NONE;
+    if (!arch_read(s, s->fp, &fp) || !arch_read(s, s->fp + 8, &pc))
+        return s->fp - s->sp < FRAME_BYTES_MAX ? STEP_SHORT : STEP_NONE;
     pc &= arch_address_mask;
     if (pc && !look_up(u, space, pc - 1)->mapped)
         return STEP_NONE;

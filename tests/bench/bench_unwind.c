@@ -153,6 +153,21 @@ static bool same_chain(const struct contender *c, uint32_t i, uint32_t *ret_at)
     return a->count == b->count;
 }
 
+/* No CFI where others look for it; then they guess by the frame pointer. */
+static bool is_guess(const struct samples *s, uint32_t i, uint32_t at)
+{
+    const struct contender *o = &contenders[0];
+    if (!at)
+        return false;
+    uint64_t pc = o->pcs[o->chains[i].first + at - 1];
+    const struct bench_mapping *m = samples_find_mapping(&s->spaces[s->v[i].space], pc);
+    if (!m || m->object == SAMPLES_NO_OBJECT)
+        return true;
+    const struct bench_object *object = &s->objects[m->object];
+    return !object->table || !object->eh_frame_hdr.p_memsz ||
+           unwind_table_find(object->table, pc - m->start + m->file_offset)->kind == RULE_NONE;
+}
+
 /* ---- tables for people */
 
 static void print_info(const struct samples *s)
@@ -200,15 +215,20 @@ static void print_table(const struct samples *s, unsigned rounds)
     }
     for (unsigned e = 1; e < engines; e++) {
         const struct contender *c = &contenders[e];
-        uint32_t both = 0, same = 0, at;
+        uint32_t both = 0, same = 0, guesses = 0, at;
         for (uint32_t i = 0; i < s->count; i++) {
             if (!c->chains[i].bottom || !contenders[0].chains[i].bottom)
                 continue;
             both++;
-            same += same_chain(c, i, &at);
+            if (same_chain(c, i, &at))
+                same++;
+            else
+                guesses += is_guess(s, i, at);
         }
-        printf("frame by frame as %s, where both reach bottom: %u of %u, %.3f%%\n", c->engine->name,
-               same, both, 100.0 * same / both);
+        printf("frame by frame as %s, where both reach bottom: %u of %u, %.3f%%; "
+               "%.3f%% without the %u that it guessed where no CFI is\n",
+               c->engine->name, same, both, 100.0 * same / both, 100.0 * same / (both - guesses),
+               guesses);
     }
     printf("tables: %" PRIu64 " rows in %.0f ms, %.0f ns and %.2f bytes a row\n", s->rows,
            (double)s->build_ns / 1e6, (double)s->build_ns / (double)s->rows,
@@ -258,8 +278,9 @@ static void print_differences(const struct samples *s)
             if (!c->chains[i].bottom || !o->chains[i].bottom || same_chain(c, i, &at))
                 continue;
             const struct kept *a = &o->chains[i], *b = &c->chains[i];
-            printf("%s %s sample=%u frame=%u of %u/%u", c->engine->name,
-                   s->labels[s->v[i].label].name, i, at, a->count, b->count);
+            printf("%s %s %s sample=%u frame=%u of %u/%u", c->engine->name,
+                   s->labels[s->v[i].label].name, is_guess(s, i, at) ? "guess" : "rule", i, at,
+                   a->count, b->count);
             if (at)
                 print_place(s, i, "below", o->pcs[a->first + at - 1]);
             if (at < a->count)
