@@ -69,12 +69,24 @@ struct tables {
 
 /* ---- the building thread */
 
+/* The naming thread closes files when it is done with a window, which may be just in between. */
+static int open_file(struct tables *t, struct job *job, struct err *err)
+{
+    int fd = -ENOENT;
+    for (unsigned tries = 0; tries < 3 && fd == -ENOENT; tries++) {
+        int r = object_open(t->objects, job->object, &job->place, err);
+        if (r < 0)
+            return r;
+        fd = object_dup_fd(t->objects, job->object);
+    }
+    return fd < 0 ? err_errno(err, fd, "opening %s", job->object->path) : fd;
+}
+
 static struct unwind_table *build(struct tables *t, struct job *job)
 {
     struct err err = {0};
     struct unwind_table *table = NULL;
-    int r = object_open(t->objects, job->object, &job->place, &err);
-    _cleanup_close_ int fd = r < 0 ? r : object_dup_fd(t->objects, job->object);
+    _cleanup_close_ int fd = open_file(t, job, &err);
     if (fd < 0) {
         log_debug("no unwind table object=\"%s\" error=\"%s\"", job->object->path, err.text);
         return NULL;
@@ -87,7 +99,7 @@ static struct unwind_table *build(struct tables *t, struct job *job)
         counter_add(t->counters, tables_loaded, 1);
         return table;
     }
-    r = unwind_table_build(fd, NULL, &table, &err);
+    int r = unwind_table_build(fd, NULL, &table, &err);
     if (r < 0) {
         log_debug("no unwind table object=\"%s\" error=\"%s\"", job->object->path, err.text);
         return NULL;
