@@ -117,6 +117,8 @@ static void turn_window(struct collector *c, int64_t now_ns)
 static int scan_record(void *ctx, const struct record *record)
 {
     struct collector *c = ctx;
+    if (c->config.known)
+        c->config.known(c->config.known_ctx, record);
     return processes_apply(c->processes, record);
 }
 

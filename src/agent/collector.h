@@ -30,6 +30,9 @@ struct collector_config {
     struct tables *tables;  /* NULL: user stacks come from the kernel's callchain */
     bool cgroups_from_proc; /* samples carry no ids */
     int proc_fd;            /* of /proc; -1: the records are all there is (a recording) */
+    /* Is told what was read in /proc on the way; NULL: nobody. */
+    void (*known)(void *ctx, const struct record *record);
+    void *known_ctx;
 };
 
 struct collector_sinks {

@@ -13,8 +13,8 @@
  *       56    -  chunks: u32 kind, u32 ring, u64 n, and for all but TURN n bytes, a multiple of 8
  *
  * RING: bytes of a ring, behind those of its last chunk; records may lie across. KNOWN: records of
- * what /proc told, before all that follows. TURN: n is the time up to which the rings were merged
- * then. */
+ * what /proc told, before all that follows and before the turn at hand. TURN: n is the time up to
+ * which the rings were merged then. */
 #pragma once
 
 #include <stddef.h>

@@ -137,12 +137,13 @@ static void drain(struct sampler *s, uint64_t until)
         if (s->recorder)
             recorder_put_ring(s->recorder, s->rings[i]);
     }
-    if (s->recorder)
-        recorder_put_turn(s->recorder, until);
     uint64_t garbled = s->merge.garbled;
     int r = merge_drain(&s->merge, s->rings, s->ring_count, until, collector_take, s->collector);
     if (r < 0)
         log_err("draining the rings: %s", strerrordesc_np(-r));
+    /* Behind what the merge had to look up in /proc: a replay must know that first. */
+    if (s->recorder)
+        recorder_put_turn(s->recorder, until);
     counter_add(s->counters, records_garbled, s->merge.garbled - garbled);
     atomic_fetch_add(&s->drains, 1);
     s->processes = collector_processes(s->collector);
@@ -150,11 +151,17 @@ static void drain(struct sampler *s, uint64_t until)
 }
 
 /* Reading /proc takes long where there are thousands of processes: the rings do not wait. */
-static int know(void *ctx, const struct record *record)
+static void record_known(void *ctx, const struct record *record)
 {
     struct sampler *s = ctx;
     if (s->recorder)
         recorder_put_known(s->recorder, record);
+}
+
+static int know(void *ctx, const struct record *record)
+{
+    struct sampler *s = ctx;
+    record_known(s, record);
     int r = collector_take_record(s->collector, record);
     int64_t now = clock_ns(CLOCK_MONOTONIC);
     if (now - s->drained_ns > DRAIN_EVERY_MS * NS_PER_MS)
@@ -333,6 +340,8 @@ static int begin(struct sampler *s, const struct collector_sinks *sinks, struct 
     c->chain_max = read_chain_max();
     c->regs_mask = s->features.format.regs_user;
     c->cgroups_from_proc = !s->features.sample_cgroup;
+    c->known = record_known;
+    c->known_ctx = s;
     r = collector_new(c, sinks, objects, s->cgroups, s->counters, now, to_real_ns, &s->collector,
                       err);
     if (r == 0)
