@@ -455,7 +455,7 @@ test("settings that are wrong are named and end it", async () => {
   for (const [options, because] of [
     [["--listen", "nonsense"], /'nonsense' is no address/],
     [["--retention", "soon"], /retention.*soon/],
-    [["--log-level", "loud"], /'loud' is not error, warning, info or debug/],
+    [["--log-level", "loud"], /log-level is "loud"; it can be error, warning, info or debug/],
     [["--data-dir", "/proc/nowhere"], /\/proc\/nowhere/],
     [["--no-such-flag"], /no-such-flag/],
     [["word"], /'word' is not expected/],
