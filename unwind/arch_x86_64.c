@@ -36,7 +36,10 @@ static inline bool load(uint64_t mask, const uint64_t *regs, struct arch_state *
     ret->sp = ret->reg[7];
     ret->fp = ret->reg[6];
     ret->interrupted = true;
-    return pick(mask, regs, PERF_REG_X86_IP, &ret->pc);
+    /* DWARF's register 16 is the return address's column; as one that holds something, it is rip.
+     */
+    return pick(mask, regs, PERF_REG_X86_IP, &ret->pc) &&
+           pick(mask, regs, PERF_REG_X86_IP, &ret->reg[16]);
 }
 
 bool arch_load(uint64_t mask, const uint64_t *regs, uint64_t abi, struct arch_state *ret)

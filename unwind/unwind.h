@@ -34,7 +34,7 @@ struct unwind_sample {
 struct unwind_place {
     void *object;                     /* the caller's, handed through to the frames */
     uint64_t offset;                  /* in the object's file */
-    const struct unwind_table *table; /* NULL: none */
+    const struct unwind_table *table; /* of this machine; NULL: none */
     bool pending; /* a table will come: what is found out now must not be remembered */
 };
 
@@ -96,6 +96,9 @@ void unwinder_free(struct unwinder **unwinder);
 
 /* Forgets all pcs: places that were handed out may no longer be what they were. */
 void unwinder_forget(struct unwinder *unwinder);
+
+/* False for another machine's table: its rules name registers that are not here. */
+bool unwinder_reads(const struct unwind_table *table);
 
 /* Never fails: an empty sample gives the interrupted pc alone. */
 void unwinder_run(struct unwinder *unwinder, const struct unwind_sample *sample,

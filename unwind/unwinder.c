@@ -58,6 +58,14 @@ void unwinder_forget(struct unwinder *unwinder)
     memset(unwinder->cache, 0, sizeof(unwinder->cache));
 }
 
+bool unwinder_reads(const struct unwind_table *table)
+{
+    struct unwind_table_info info;
+    unwind_table_describe(table, &info);
+    return arch_registers ==
+           (info.machine == UNWIND_X86_64 ? &rule_registers_x86_64 : &rule_registers_aarch64);
+}
+
 /* CFA from sp or fp, the return address at the CFA, the frame pointer there or untouched: what
  * nearly all frames of compiled code are. */
 static bool is_plain(const struct unwind_rule *r)
@@ -215,6 +223,9 @@ static enum step step_by_rule(struct arch_state *s, const struct unwind_rule *ru
         return arch_load_signal_frame(s) ? STEP_OK : STEP_SHORT;
     if (is_stuck(s, cfa))
         return STEP_STUCK;
+    /* What has called something no longer has its return address where it came. */
+    if (rule->ra_place == PLACE_SAME && !s->interrupted)
+        return STEP_NONE;
     if (!read_place(s, rule->ra_place, rule->ra_off, cfa, s->reg[arch_registers->ra], &pc) ||
         !read_place(s, rule->fp_place, rule->fp_off, cfa, s->fp, &fp))
         return miss(s, cfa);

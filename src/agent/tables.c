@@ -24,6 +24,7 @@
 #include "base/log.h"
 #include "symbol/elf.h"
 #include "unwind/table.h"
+#include "unwind/unwind.h"
 
 #define QUEUE_MAX 1024u
 
@@ -96,12 +97,18 @@ static struct unwind_table *build(struct tables *t, struct job *job)
     if (elf_read_build_id(fd, id, &len, NULL) < 0)
         len = 0;
     if (table_dir_load(t->dir, id, len, &table) == 0) {
-        counter_add(t->counters, tables_loaded, 1);
+        if (!unwinder_reads(table))
+            unwind_table_free(&table);
+        counter_add(t->counters, tables_loaded, table ? 1 : 0);
         return table;
     }
     int r = unwind_table_build(fd, NULL, &table, &err);
     if (r < 0) {
         log_debug("no unwind table object=\"%s\" error=\"%s\"", job->object->path, err.text);
+        return NULL;
+    }
+    if (!unwinder_reads(table)) { /* a program that an emulator runs */
+        unwind_table_free(&table);
         return NULL;
     }
     counter_add(t->counters, tables_built, 1);
@@ -267,6 +274,20 @@ static void drop_oldest(struct tables *t)
     free(oldest);
 }
 
+/* That an object has no table is remembered for as long as it would not be asked for again: there
+ * may be any number of objects in a node's life. */
+static void forget_failed(struct tables *t)
+{
+    struct entry *e, *next;
+    int64_t now = clock_ns(CLOCK_MONOTONIC);
+    HASH_ITER (hh, t->by_key, e, next) {
+        if (e->state != STATE_FAILED || now - e->failed_ns <= RETRY_NS)
+            continue;
+        HASH_DEL(t->by_key, e);
+        free(e);
+    }
+}
+
 bool tables_turn(struct tables *tables)
 {
     struct tables *t = tables;
@@ -278,6 +299,7 @@ bool tables_turn(struct tables *tables)
     t->done_count = 0;
     pthread_cond_signal(&t->asked_for);
     pthread_mutex_unlock(&t->lock);
+    forget_failed(t);
     while (t->bytes > t->max_bytes)
         drop_oldest(t);
     return count > 0;
