@@ -25,7 +25,8 @@ struct known {
     _Alignas(64) uint64_t pc;
     uint32_t space;
     bool mapped, filled;
-    bool plain; /* the rule is the usual: is_plain */
+    bool plain;   /* the rule is the usual: is_plain */
+    bool pending; /* a rule will come */
     struct unwind_rule rule;
     void *object;
     uint64_t offset;
@@ -87,7 +88,8 @@ __attribute__((noinline)) static const struct known *ask(struct unwinder *u,
                         .object = place.object,
                         .offset = place.offset,
                         .mapped = mapped,
-                        .filled = true};
+                        .filled = true,
+                        .pending = place.pending};
     if (mapped && place.table)
         k->rule = *unwind_table_find(place.table, place.offset);
     k->plain = is_plain(&k->rule);
@@ -292,6 +294,9 @@ static enum step go_up(struct unwinder *u, const struct unwind_space *space, str
     bool leaf = s->interrupted;
     enum unwind_method method = UNWIND_METHOD_table;
     enum step r = step_by_rule(s, &known->rule);
+    /* No guess where a rule will tell: one by the frame pointer may pass over callers unseen. */
+    if (known->pending)
+        return r;
     if (r == STEP_NONE) {
         method = UNWIND_METHOD_frame_pointer;
         r = step_by_frame_pointer(u, space, s);
