@@ -21,21 +21,25 @@ cpu_of() {
     { time "$@" >/dev/null 2>&1; } 2>&1 | awk '{print $1 + $2}'
 }
 
-# perf script reads, sorts and prints beside unwinding: what it takes without callchains is its floor.
+# perf script reads, sorts and prints beside unwinding: what it takes without callchains is its
+# floor. Each perf reads only its own recordings; it records all CPUs, as podflamed does, and puts a
+# folder of its own in front of PATH.
 for perf in $PERF; do
     command -v "$perf" >/dev/null || { echo "$perf is SKIPPED: not installed (apt install linux-perf)"; continue; }
-    data=$dir/perf.data
-    [ -e "$data" ] || CORPUS_SECONDS=$PERF_SECONDS "$perf" record -q -B -N -e cpu-clock -F 997 \
-        --call-graph dwarf,16384 -o "$data" "$corpus" run "$dir" >"$dir/perf.log" 2>&1 || true
+    version=$("$perf" --version | cut -d ' ' -f 3)
+    data=$dir/perf-$version.data
+    [ -e "$data" ] || CORPUS_SECONDS=$PERF_SECONDS "$perf" record -q -a -B -N -e cpu-clock -F 199 \
+        --call-graph dwarf,16384 -o "$data" -- /usr/bin/env PATH="$PATH" "$corpus" run "$dir" \
+        >"$dir/perf.log" 2>&1 || { echo "perf $version is SKIPPED: see $dir/perf.log"; continue; }
     list=("$perf" script -f -i "$data" --no-inline)
     samples=$("${list[@]}" -F pid,time 2>/dev/null | wc -l)
     frames=$("${list[@]}" -F ip 2>/dev/null | awk 'NF' | wc -l)
-    whole=$(cpu_of "${list[@]}" -F pid,time,ip,sym)
     bare=$(cpu_of "${list[@]}" -F pid,time,ip)
     floor=$(cpu_of "${list[@]}" -F pid,time)
-    awk -v name="$perf script, $("$perf" --version | cut -d ' ' -f 3)" -v n="$samples" -v f="$frames" \
+    whole=$(cpu_of "${list[@]}")
+    awk -v name="perf script, $version" -v n="$samples" -v f="$frames" \
         -v w="$whole" -v b="$bare" -v z="$floor" 'BEGIN {
-            printf "%-24s %10.3f %9.1f   above its floor of %.3f us; with names %.3f us; %d samples\n",
-                name, (b - z) / n * 1e6, (b - z) / f * 1e9, z / n * 1e6, (w - z) / n * 1e6, n
+            printf "%-24s %10.3f %9.1f   above its floor of %.1f us; all in with names %.1f us; %d samples, %d frames\n",
+                name, (b - z) / n * 1e6, (b - z) / f * 1e9, z / n * 1e6, w / n * 1e6, n, f
         }'
 done
