@@ -26,6 +26,7 @@ struct cie_row {
 struct walk {
     const struct cfi_section *section;
     struct table cies;
+    uint64_t cie_bytes; /* read as CIEs */
     uint32_t bad;
 };
 
@@ -176,14 +177,16 @@ static int find_cie(struct walk *w, uint64_t offset, struct cie_row **ret)
     if (r == 0)
         return 0;
     Dwarf_CFI_Entry entry;
-    Dwarf_Off next;
-    if (offset >= w->section->data->d_size ||
+    Dwarf_Off next = 0;
+    /* CIEs that overlap, as only hostile files have, could have all of it read for each FDE. */
+    if (offset >= w->section->data->d_size || w->cie_bytes > 2 * w->section->data->d_size ||
         dwarf_next_cfi(w->section->ident, w->section->data, w->section->eh_frame, offset, &next,
                        &entry) != 0 ||
         !dwarf_cfi_cie_p(&entry))
         (*ret)->bad = true;
     else
         read_cie(w, &entry.cie, *ret);
+    w->cie_bytes += next > offset && next <= w->section->data->d_size ? next - offset : 0;
     return 0;
 }
 
