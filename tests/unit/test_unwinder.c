@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "cfi_elf.h"
 #include "fake_stack.h"
+#include "unwind/arch.h"
 #include "unwind/table.h"
 
 #define CODE(function) (CFI_ELF_ADDRESS + (function))
@@ -231,6 +232,20 @@ static void a_return_address_of_zero_is_the_bottom(void **state)
     fake_push(&fake, 0);
     run();
     EXPECT(bottom, CODE(F_16) + 8);
+}
+
+/* aarch64, pointer authentication: the signature stands above the address's bits. */
+static void a_signed_return_address_is_taken_for_where_it_points(void **state)
+{
+    if (arch_address_mask == UINT64_MAX)
+        skip();
+    push_four_frames();
+    for (size_t i = 0; i < fake.count; i++) {
+        if (fake.words[i] - CFI_ELF_ADDRESS < F_END)
+            fake.words[i] |= UINT64_C(0x5a) << 48;
+    }
+    run();
+    EXPECT(bottom, CODE(F_16) + 8, CODE(F_32) + 7, CODE(F_FP) + 7, CODE(F_START) + 7);
 }
 
 static void code_without_cfi_is_passed_by_its_frame_pointer(void **state)
@@ -545,6 +560,7 @@ int main(void)
         TEST(a_frame_pointer_that_leads_back_ends_it),
         TEST(what_should_be_a_caller_but_is_no_code_ends_it),
         TEST(a_return_address_of_zero_is_the_bottom),
+        TEST(a_signed_return_address_is_taken_for_where_it_points),
         TEST(code_without_cfi_is_passed_by_its_frame_pointer),
         TEST(a_frame_pointer_of_zero_is_a_threads_first),
         TEST(a_leaf_without_cfi_is_scanned_and_a_caller_is_not),
