@@ -297,7 +297,8 @@ bool tables_turn(struct tables *tables)
     for (uint32_t i = 0; i < count; i++)
         take_answer(t, &t->done[i]);
     t->done_count = 0;
-    pthread_cond_signal(&t->asked_for);
+    if (count) /* there is room for answers again */
+        pthread_cond_signal(&t->asked_for);
     pthread_mutex_unlock(&t->lock);
     forget_failed(t);
     while (t->bytes > t->max_bytes)
