@@ -57,7 +57,7 @@ int window_new(struct objects *registry, const struct window_limits *limits, str
         return err_errno(err, -ENOMEM, "a window");
     w->registry = registry;
     w->limits = *limits;
-    table_init(&w->nodes, sizeof(struct window_node), sizeof(struct window_node), 0);
+    table_init(&w->nodes, sizeof(struct window_node), offsetof(struct window_node, last_child), 0);
     table_init(&w->objects, sizeof(struct window_object), sizeof(struct window_object),
                WIRE_MAX_OBJECTS / 2);
     table_init(&w->processes, sizeof(struct window_process), offsetof(struct window_process, pid),
@@ -74,10 +74,31 @@ int window_new(struct objects *registry, const struct window_limits *limits, str
     return 0;
 }
 
+static struct window_node *node_at(const struct window *w, uint32_t row)
+{
+    return table_row(&w->nodes, row);
+}
+
+/* Most stacks begin as the one before did: the way it took is tried before any hash. */
+static bool went_before(const struct window *w, const struct window_node *key, uint32_t *ret_node)
+{
+    uint32_t child = node_at(w, key->parent)->last_child;
+    const struct window_node *n = node_at(w, child);
+    if (n->parent != key->parent || n->offset != key->offset || n->object != key->object ||
+        n->kind != key->kind)
+        return false;
+    *ret_node = child;
+    return true;
+}
+
 static int add_node(struct window *w, const struct window_node *key, uint32_t *ret_node)
 {
+    if (went_before(w, key, ret_node))
+        return 0;
     int r = w->nodes.count < w->limits.max_stacks ? table_add(&w->nodes, key, ret_node)
                                                   : table_find(&w->nodes, key, ret_node);
+    if (r >= 0)
+        node_at(w, key->parent)->last_child = *ret_node;
     return r == -ENOENT ? -ENOSPC : r < 0 ? r : 0;
 }
 
@@ -85,12 +106,16 @@ int window_add_frame(struct window *window, uint32_t parent, struct object *obje
                      enum frame_kind kind, uint32_t *ret_node)
 {
     struct window_node key = {.parent = parent, .offset = offset, .kind = kind};
-    struct window_object o = {object};
-    int r = table_add(&window->objects, &o, &key.object);
-    if (r < 0)
-        return r;
-    if (r == 1)
-        object_ref(object);
+    key.object = node_at(window, node_at(window, parent)->last_child)->object;
+    const struct window_object *before = table_row(&window->objects, key.object);
+    if (before->object != object) {
+        struct window_object o = {object};
+        int r = table_add(&window->objects, &o, &key.object);
+        if (r < 0)
+            return r;
+        if (r == 1)
+            object_ref(object);
+    }
     return add_node(window, &key, ret_node);
 }
 

@@ -21,7 +21,8 @@ struct window_node { /* of the tree of stacks; row 0 is the root */
     uint32_t object; /* row of `objects` */
     uint64_t offset; /* in the object's file; kernel and anonymous memory: the address */
     uint32_t kind;   /* enum frame_kind */
-    uint32_t unused;
+    /* behind the key */
+    uint32_t last_child; /* the row it was last gone on to from here; 0: none */
 };
 
 struct window_object {
