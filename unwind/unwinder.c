@@ -234,6 +234,22 @@ static enum step step_by_rule(struct arch_state *s, const struct unwind_rule *ru
     return go_to(s, pc, cfa, fp);
 }
 
+static bool has_rule(const struct known *k)
+{
+    return k->mapped && k->rule.kind != RULE_NONE && k->rule.kind != RULE_OTHER;
+}
+
+/* Code without CFI that was interrupted where a call leaves the return address in a register: the
+ * entries of a PLT there have none, and no frame of their own. */
+static enum step step_by_link(struct unwinder *u, const struct unwind_space *space,
+                              struct arch_state *s)
+{
+    uint64_t pc = s->reg[arch_registers->ra] & arch_address_mask;
+    if (arch_registers->initial_ra != PLACE_SAME || !has_rule(look_up(u, space, pc - 1)))
+        return STEP_NONE;
+    return go_to(s, pc, s->sp, s->fp);
+}
+
 /* Code without CFI that keeps the frame pointer: fp points at the caller's, the return address lies
  * above. */
 static enum step step_by_frame_pointer(struct unwinder *u, const struct unwind_space *space,
@@ -260,8 +276,7 @@ static enum step step_by_scan(struct unwinder *u, const struct unwind_space *spa
     uint64_t sp = s->sp, pc;
     for (unsigned i = 0; i < SCAN_WORDS && arch_read(s, sp, &pc); i++, sp += 8) {
         pc &= arch_address_mask;
-        const struct known *k = look_up(u, space, pc - 1);
-        if (k->mapped && k->rule.kind != RULE_NONE && k->rule.kind != RULE_OTHER)
+        if (has_rule(look_up(u, space, pc - 1)))
             return go_to(s, pc, sp + 8, s->fp);
     }
     return STEP_NONE;
@@ -297,6 +312,10 @@ static enum step go_up(struct unwinder *u, const struct unwind_space *space, str
     /* No guess where a rule will tell: one by the frame pointer may pass over callers unseen. */
     if (known->pending)
         return r;
+    if (r == STEP_NONE && leaf) {
+        method = UNWIND_METHOD_scan;
+        r = step_by_link(u, space, s);
+    }
     if (r == STEP_NONE) {
         method = UNWIND_METHOD_frame_pointer;
         r = step_by_frame_pointer(u, space, s);

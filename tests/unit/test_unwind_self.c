@@ -154,8 +154,9 @@ static int none_yet(void **state)
     return 0;
 }
 
-/* Frames that both have: backtrace's from the interrupted one on. */
-static size_t compare(struct unwinder *u, const struct sample *s)
+/* Gives the frames that both have: backtrace's from the interrupted one on. It stops where there is
+ * no CFI, as in a PLT of aarch64. */
+static size_t compare(struct unwinder *u, const struct sample *s, size_t least_frames)
 {
     static struct unwind_stack stack;
     struct unwind_sample in = {.regs_mask = REGS_MASK,
@@ -179,7 +180,10 @@ static size_t compare(struct unwinder *u, const struct sample *s)
             fail_msg("frame %zu is %#lx, not %#lx", i, (unsigned long)stack.frames[i].pc,
                      (unsigned long)expect);
     }
-    assert_int_equal(stack.end, UNWIND_END_bottom);
+    if (stack.end != UNWIND_END_bottom || stack.count < least_frames)
+        fail_msg("end %d at %#lx, after %zu frames; interrupted at %#lx", stack.end,
+                 (unsigned long)stack.frames[stack.count - 1].pc, stack.count,
+                 (unsigned long)stack.frames[0].pc);
     return both;
 }
 
@@ -188,11 +192,10 @@ static void compare_all(size_t least_samples, size_t least_frames)
     struct unwinder *u;
     assert_int_equal(unwinder_new(&u, NULL), 0);
     assert_true((size_t)sample_count >= least_samples);
-    for (int i = 0; i < sample_count; i++) {
-        size_t frames = compare(u, &samples[i]);
-        if (frames < least_frames)
-            fail_msg("sample %d has %zu frames", i, frames);
-    }
+    int whole = 0;
+    for (int i = 0; i < sample_count; i++)
+        whole += compare(u, &samples[i], least_frames) >= least_frames;
+    assert_true(whole * 4 >= sample_count * 3);
     unwinder_free(&u);
 }
 

@@ -300,6 +300,27 @@ static void a_leaf_without_cfi_is_scanned_and_a_caller_is_not(void **state)
     EXPECT(no_rule, CODE(F_16) + 8, NO_CFI + 7);
 }
 
+/* aarch64: a PLT's entry has no CFI, no frame, and leaves fp to its caller. */
+static void a_leaf_without_cfi_has_its_caller_in_the_link_register(void **state)
+{
+    if (arch_registers->initial_ra != PLACE_SAME)
+        skip();
+    fake_set(&fake, NO_CFI + 8, STACK_BASE + 16, 0);
+    fake.regs[arch_registers->ra] = CODE(F_16) + 8;
+    fake_push(&fake, 0);
+    fake_push_address(&fake, F_32 + 8);
+    fake_push(&fake, STACK_BASE + 32); /* at fp: a frame */
+    fake_push_address(&fake, F_FP + 8);
+    fake_push(&fake, 0);
+    fake_push_address(&fake, F_START + 8);
+    run();
+    EXPECT(bottom, NO_CFI + 8, CODE(F_16) + 7, CODE(F_32) + 7, CODE(F_START) + 7);
+    /* One that has called since has its own address there. */
+    fake.regs[arch_registers->ra] = NO_CFI + 4;
+    run();
+    EXPECT(bottom, NO_CFI + 8, CODE(F_FP) + 7, CODE(F_START) + 7);
+}
+
 static void nothing_is_scanned_for_far_up(void **state)
 {
     fake_set(&fake, NO_CFI + 8, 3, 0);
@@ -564,6 +585,7 @@ int main(void)
         TEST(code_without_cfi_is_passed_by_its_frame_pointer),
         TEST(a_frame_pointer_of_zero_is_a_threads_first),
         TEST(a_leaf_without_cfi_is_scanned_and_a_caller_is_not),
+        TEST(a_leaf_without_cfi_has_its_caller_in_the_link_register),
         TEST(nothing_is_scanned_for_far_up),
         TEST(below_a_handler_lies_what_it_interrupted),
         TEST(a_handler_on_a_stack_of_its_own_is_all_there_is),
