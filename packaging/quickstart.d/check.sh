@@ -1,16 +1,20 @@
 # shellcheck shell=bash
-# check.sh: `quickstart check`: every test there is. Two lanes of steps run side by side, one a core.
-# A step leaves in build/check/steps/NAME.{log,rc,seconds,results}; results are lines that begin
-# with PASS, FAIL or SKIP, one a case.
+# check.sh: `quickstart check`: every test there is, as steps in lanes that run side by side. A step
+# leaves in build/check/steps/NAME.{log,rc,seconds,results}; results are lines that begin with PASS,
+# FAIL or SKIP, one a case.
 
 check_fuzz_seconds=60
 check_install=yes
 check_only=
 
-# What needs a quiet machine is in the first lane; what is only work is in the second, where it
-# takes what the first leaves.
-check_quiet_lane=(build-plain test-plain e2e quickstart lint)
-check_busy_lane=(build-san test-san e2e-san build-tsan test-tsan fuzz kernels builds distcheck)
+# Two cores, three lanes: what uses the build without sanitizers, what uses those with, and what only
+# burns, at the lowest priority.
+check_plain_lane=(build-plain test-plain e2e quickstart lint builds distcheck)
+check_san_lane=(build-san test-san e2e-san build-tsan test-tsan kernels)
+check_idle_lane=(fuzz)
+check_steps=("${check_plain_lane[@]}" "${check_san_lane[@]}" "${check_idle_lane[@]}")
+# What a step waits for that is of another lane.
+declare -A check_needs=([kernels]=build-plain [fuzz]=build-san)
 
 check_arguments() {
     while [ $# -gt 0 ]; do
@@ -31,7 +35,7 @@ check_arguments() {
         esac
         shift
     done
-    local known=" ${check_quiet_lane[*]} ${check_busy_lane[*]} " step
+    local known=" ${check_steps[*]} " step
     for step in ${check_only//,/ }; do
         [[ $known == *" $step "* ]] || die "--only: unknown step \"$step\"; there are:$known"
     done
@@ -81,7 +85,7 @@ step_lint() {
     return $rc
 }
 
-# SCHED_IDLE: the tests of the other lane measure the machine and come first.
+# SCHED_IDLE: the tests of the other lanes measure the machine and come first.
 step_fuzz() {
     chrt --idle 0 make -C "$checks/san" fuzz FUZZ_SECONDS="$check_fuzz_seconds"
     local rc=$?
@@ -116,8 +120,14 @@ step_distcheck() {
 
 # ---- running them
 
+is_wanted() { # step
+    [[ -z $check_only || $check_only == *",$1,"* ]]
+}
+
 run_step() { # name
-    local before=$SECONDS rc
+    local before rc needed=${check_needs[$1]:-}
+    while [ -n "$needed" ] && is_wanted "$needed" && [ ! -e "$steps/$needed.rc" ]; do sleep 0.5; done
+    before=$SECONDS
     echo "$1" >"$steps/running.$lane"
     (cd "$top" && "step_${1//-/_}") >"$steps/$1.log" 2>&1 </dev/null
     rc=$?
@@ -136,7 +146,7 @@ run_lane() { # name, steps
     local lane=$1 step
     shift
     for step; do
-        [[ -n $check_only && $check_only != *",$step,"* ]] || run_step "$step"
+        ! is_wanted "$step" || run_step "$step"
     done
     rm -f "$steps/running.$lane"
 }
@@ -162,9 +172,11 @@ report_step() { # name
 
 run_lanes() {
     local i pids=() reported=' ' step
-    start_group run_lane quiet "${check_quiet_lane[@]}" </dev/null
+    start_group run_lane plain "${check_plain_lane[@]}" </dev/null
     pids+=($!)
-    start_group run_lane busy "${check_busy_lane[@]}" </dev/null
+    start_group run_lane san "${check_san_lane[@]}" </dev/null
+    pids+=($!)
+    start_group run_lane idle "${check_idle_lane[@]}" </dev/null
     pids+=($!)
     # shellcheck disable=SC2064 # the pids of now are meant
     trap "kill -- ${pids[*]/#/-} 2>/dev/null; clear_progress; give_back; exit 130" INT TERM
@@ -172,12 +184,12 @@ run_lanes() {
     while [ $alive = yes ]; do
         alive=no
         for i in "${pids[@]}"; do ! kill -0 "$i" 2>/dev/null || alive=yes; done
-        for step in "${check_quiet_lane[@]}" "${check_busy_lane[@]}"; do
+        for step in "${check_steps[@]}"; do
             [[ -e $steps/$step.rc && $reported != *" $step "* ]] || continue
             report_step "$step"
             reported+="$step "
         done
-        progress "$(cat "$steps"/running.* 2>/dev/null | paste -s -d ' ' | sed 's/ / and /')"
+        progress "$(cat "$steps"/running.* 2>/dev/null | paste -s -d ' ')"
         sleep 0.5
     done
     trap - INT TERM
