@@ -199,11 +199,11 @@ static void compare_all(size_t least_samples, size_t least_frames)
     unwinder_free(&u);
 }
 
-#define LINK __attribute__((noinline, noclone))
+#define LINK __attribute__((noinline))
 
-static volatile int sink;
+static volatile unsigned sink;
 
-LINK static int go_down(int depth)
+LINK static unsigned go_down(int depth)
 {
     if (depth == 0)
         raise(SIGUSR1);
@@ -238,7 +238,7 @@ static void a_callback_of_libcs_is_seen_with_its_caller(void **state)
 }
 
 /* Memory of a size not known before: it has a frame pointer, and a realigned stack. */
-LINK static int fill(int n, int depth)
+LINK static unsigned fill(int n, int depth)
 {
     _Alignas(64) volatile char aligned[64];
     volatile char *more = alloca((size_t)n);
@@ -247,7 +247,7 @@ LINK static int fill(int n, int depth)
         raise(SIGUSR1);
     else
         sink += fill(n + 3, depth - 1);
-    return more[0] + aligned[0];
+    return (unsigned)(more[0] + aligned[0]);
 }
 
 static void realigned_and_variable_frames_are_passed(void **state)
@@ -256,7 +256,7 @@ static void realigned_and_variable_frames_are_passed(void **state)
     compare_all(1, 11);
 }
 
-LINK static int go_round(int depth)
+LINK static unsigned go_round(int depth)
 {
     return depth ? go_round(depth - 1) + sink : sink;
 }
@@ -273,7 +273,7 @@ static void wherever_it_is_interrupted_it_is_the_same(void **state)
             numbers[k] = (i * 31 + k * 7) % 97;
         qsort(numbers, 5, sizeof(*numbers), compare_and_raise);
         snprintf(text, sizeof(text), "%d %f", numbers[0], i / 3.0);
-        sink += (int)strtod(text, NULL) + go_round(i % 5);
+        sink += (unsigned)strtod(text, NULL) + go_round(i % 5);
     }
     setitimer(ITIMER_PROF, &never, NULL);
     compare_all(SAMPLES / 2, 3);

@@ -110,7 +110,10 @@ static void of_a_cut_dump_what_it_holds_is_kept_and_marked(void **state)
         run_sample(&sample);
         assert_int_equal(stack.end, UNWIND_END_truncated);
         assert_true(stack.count >= 1 && stack.count < whole.count);
-        assert_memory_equal(stack.frames, whole.frames, stack.count * sizeof(*stack.frames));
+        for (size_t i = 0; i < stack.count; i++) {
+            assert_int_equal(stack.frames[i].pc, whole.frames[i].pc);
+            assert_int_equal(stack.frames[i].offset, whole.frames[i].offset);
+        }
     }
 }
 
