@@ -81,7 +81,8 @@ measure_agent() { # file that gets "us_per_sample samples peak_KiB rings_KiB sta
 measure_perf() { # file that gets "us_per_sample samples peak_KiB", perf record's way of callchains...
     local out=$1 record_us record_kib script_us script_kib samples
     shift
-    "$workloads/cost" "$dir/record.cost" perf record -q -a -F 100 -e cpu-clock "$@" -o "$dir/perf.data" \
+    # Without build-ids: perf 6.1 dies of notes that are longer than it expects.
+    "$workloads/cost" "$dir/record.cost" perf record -q -a -B -N -F 100 -e cpu-clock "$@" -o "$dir/perf.data" \
         -- sleep 30 >"$dir/perf.log" 2>&1 || { show "$dir/perf.log"; bail "perf record failed"; }
     "$workloads/cost" "$dir/script.cost" perf script --no-inline -i "$dir/perf.data" >/dev/null 2>"$dir/perf.log" ||
         { show "$dir/perf.log"; bail "perf script failed"; }
