@@ -34,14 +34,13 @@ kernel_part() {
             exit !(kernel > 0.8 * all)
         }' "$dir/folded"
 }
-# On a busy machine it is by chance, too, which program a sample meets: four standard deviations.
+# Roughly: on a busy machine the scheduler's ticks and the samples' keep step.
 total() {
     awk 'NR == FNR { wanted += $2 * 100; next }
         { n += $NF }
         END {
-            off = 0.03 * wanted + 4 * sqrt(wanted)
             printf "%d samples of 10 ms, %.2f s of CPU\n", n, wanted / 100
-            exit !(n > wanted - off && n < wanted + off)
+            exit !(n > 0.85 * wanted && n < 1.15 * wanted)
         }' "$dir/truth" "$dir/folded"
 }
 for function in hot_loop read_zero tidy_up; do
