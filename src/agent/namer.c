@@ -9,6 +9,7 @@
 #include "agent/builder.h"
 #include "agent/counters.h"
 #include "agent/opener.h"
+#include "agent/priority.h"
 #include "agent/ship.h"
 #include "agent/spool.h"
 #include "agent/window.h"
@@ -148,7 +149,7 @@ int namer_start(const struct builder_config *config, struct objects *objects, st
         free(n);
         return r;
     }
-    pthread_mutex_init(&n->lock, NULL);
+    priority_init_lock(&n->lock);
     pthread_cond_init(&n->changed, NULL);
     r = pthread_create(&n->thread, NULL, run, n);
     if (r) {

@@ -18,6 +18,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "agent/priority.h"
 #include "agent/record.h"
 #include "base/cleanup.h"
 #include "base/err.h"
@@ -52,7 +53,7 @@ int objects_new(struct objects **ret, struct err *err)
     struct objects *o = calloc(1, sizeof(*o));
     if (!o)
         return err_errno(err, -ENOMEM, "the table of objects");
-    pthread_mutex_init(&o->lock, NULL);
+    priority_init_lock(&o->lock);
     *ret = o;
     return 0;
 }

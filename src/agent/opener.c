@@ -9,6 +9,7 @@
 
 #include "agent/counters.h"
 #include "agent/object.h"
+#include "agent/priority.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
@@ -47,6 +48,7 @@ static void *run(void *arg)
 {
     struct opener *o = arg;
     pthread_setname_np(pthread_self(), "opener");
+    priority_raise_helper();
     pthread_mutex_lock(&o->lock);
     for (;;) {
         while (!o->stop && o->tried_count == o->asked_count)
@@ -77,7 +79,7 @@ int opener_start(struct objects *objects, struct counters *counters, struct open
     pthread_condattr_t attr;
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_mutex_init(&o->lock, NULL);
+    priority_init_lock(&o->lock);
     pthread_cond_init(&o->asked, NULL);
     pthread_cond_init(&o->tried, &attr);
     pthread_condattr_destroy(&attr);

@@ -5,14 +5,12 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "agent/attach.h"
@@ -20,6 +18,7 @@
 #include "agent/counters.h"
 #include "agent/hotplug.h"
 #include "agent/merge.h"
+#include "agent/priority.h"
 #include "agent/procfs.h"
 #include "agent/recording.h"
 #include "base/buf.h"
@@ -36,9 +35,8 @@
  * paused just then, some milliseconds. Younger records wait for the next turn. */
 #define SLACK_NS (5 * (uint64_t)NS_PER_MS)
 
-#define CPUS_MAX       4096
-#define SCHED_PRIORITY 20
-#define ATTACH_NS      NS_PER_SEC
+#define CPUS_MAX  4096
+#define ATTACH_NS NS_PER_SEC
 
 struct sampler {
     struct sampler_config config;
@@ -212,24 +210,12 @@ static void *run(void *arg)
     return NULL;
 }
 
-/* At normal priority a loaded machine lets the rings run over; the thread uses some microseconds a
- * sample, so nobody notices. */
-static void raise_priority(void)
-{
-    struct sched_param param = {.sched_priority = SCHED_PRIORITY};
-    if (pthread_setschedparam(pthread_self(), SCHED_FIFO, &param) == 0)
-        return;
-    if (setpriority(PRIO_PROCESS, 0, -15) < 0)
-        log_info("sampling runs at normal priority: under full load records may be lost; "
-                 "CAP_SYS_NICE lets it run first");
-}
-
 static void *run_first(void *arg)
 {
     struct sampler *s = arg;
     pthread_setname_np(pthread_self(), "sampler");
     if (s->config.realtime)
-        raise_priority();
+        priority_raise_sampler();
     if (s->features.all_cpus)
         scan(s);
     return run(arg);

@@ -1,6 +1,7 @@
 /* tables.c: takes objects, gives their unwind tables: from memory, from disk, or built. See
  * tables.h. */
 #include "agent/tables.h"
+#include "agent/priority.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -120,6 +121,7 @@ static void *run(void *arg)
 {
     struct tables *t = arg;
     pthread_setname_np(pthread_self(), "tables");
+    priority_raise_helper();
     pthread_mutex_lock(&t->lock);
     while (!t->stop) {
         if (!t->queued || t->done_count == QUEUE_MAX) {
@@ -158,7 +160,7 @@ int tables_start(const struct tables_config *config, struct objects *objects,
     pthread_condattr_t attr;
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_mutex_init(&t->lock, NULL);
+    priority_init_lock(&t->lock);
     pthread_cond_init(&t->asked_for, NULL);
     pthread_cond_init(&t->answered, &attr);
     pthread_condattr_destroy(&attr);
