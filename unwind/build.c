@@ -148,7 +148,9 @@ static int read_segments(Elf *elf, struct build *b)
 static int check_counts(int fd)
 {
     Elf64_Ehdr h;
-    if (pread(fd, &h, sizeof(h), 0) != sizeof(h) || memcmp(h.e_ident, ELFMAG, SELFMAG) != 0)
+    /* Another class or byte order has the counts elsewhere, and no table here. */
+    if (pread(fd, &h, sizeof(h), 0) != sizeof(h) || memcmp(h.e_ident, ELFMAG, SELFMAG) != 0 ||
+        h.e_ident[EI_CLASS] != ELFCLASS64 || h.e_ident[EI_DATA] != ELFDATA2LSB)
         return -ENOEXEC;
     return h.e_phnum > SEGMENTS_READ_MAX || (h.e_shnum == 0 && h.e_shoff != 0) ? -EFBIG : 0;
 }
@@ -347,7 +349,9 @@ int unwind_table_build(int fd, const struct unwind_table_limits *limits, struct 
     elf_version(EV_CURRENT);
     int r = check_counts(fd);
     if (r < 0)
-        return err_set(err, r, r == -EFBIG ? "more headers than are read" : "no ELF file");
+        return err_set(err, r,
+                       r == -EFBIG ? "more headers than are read"
+                                   : "no 64-bit little-endian ELF file");
     /* Read, not mapped: a file that is cut while it is mapped kills its reader. */
     _cleanup_(end_elf) Elf *elf = elf_begin(fd, ELF_C_READ, NULL);
     if (!elf)

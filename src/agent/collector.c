@@ -27,8 +27,8 @@
 #define SLOT_NS           (10 * NS_PER_SEC)
 #define UNALIGNED_SLOT_NS NS_PER_SEC
 /* A large program's table takes some 100 ms to build; a sample is 17 KiB. */
-#define HOLD_NS       (2 * (uint64_t)NS_PER_SEC)
-#define HOLD_BYTES    (4u << 20)
+#define HOLD_NS       (5 * (uint64_t)NS_PER_SEC)
+#define HOLD_BYTES    (8u << 20)
 #define CLOCK_JUMP_NS NS_PER_SEC
 #define TIME_MAX      ((uint64_t)INT64_MAX / 4)
 
