@@ -210,7 +210,7 @@ static int add_sample(struct collector *c, const struct record *record, struct p
                       const char *thread, bool may_hold)
 {
     const struct record_sample *s = &record->sample;
-    const struct unwind_stack *stack = stacker_run(c->stacker, p, record->time, s->ip, s);
+    const struct unwind_stack *stack = stacker_run(c->stacker, p, record->time, s);
     struct window_key key = {
         .process = p,
         .cgroup = cgroup_of(c, p, s),

@@ -22,7 +22,6 @@ struct stacker {
 
     /* The sample at hand. */
     struct process *process;
-    uint64_t now;
     bool pending;
 };
 
@@ -123,12 +122,11 @@ static bool leaf_is_unmapped(const struct unwind_stack *stack)
 }
 
 const struct unwind_stack *stacker_run(struct stacker *stacker, struct process *process,
-                                       uint64_t now, uint64_t ip,
-                                       const struct record_sample *sample)
+                                       uint64_t now, const struct record_sample *sample)
 {
     struct stacker *s = stacker;
     struct unwind_sample input = {
-        .ip = ip,
+        .ip = sample->ip,
         .chain = sample->chain,
         .chain_count = sample->chain_count,
         .chain_max = s->config.chain_max,
@@ -139,7 +137,6 @@ const struct unwind_stack *stacker_run(struct stacker *stacker, struct process *
         .stack_len = sample->stack_len,
     };
     s->process = process;
-    s->now = now;
     s->pending = false;
     struct unwind_space space = {process_maps_id(process), find, s};
     unwinder_run(s->unwinder, &input, &space, &s->stack);

@@ -42,8 +42,7 @@ void stacker_turn(struct stacker *stacker, uint32_t window);
 /* The stack is the stacker's, valid until the next call. Frames' objects are struct object *,
  * without a reference: they live as long as the process's mappings. */
 const struct unwind_stack *stacker_run(struct stacker *stacker, struct process *process,
-                                       uint64_t now, uint64_t ip,
-                                       const struct record_sample *sample);
+                                       uint64_t now, const struct record_sample *sample);
 
 /* Of the last run: a table it needed is being built. */
 bool stacker_is_pending(const struct stacker *stacker);
