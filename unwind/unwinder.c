@@ -7,11 +7,15 @@
 #include "base/err.h"
 #include "unwind/arch.h"
 #include "unwind/callchain.h"
+#include "unwind/code.h"
 #include "unwind/table.h"
 #include "unwind/unwind.h"
 
 /* M, 16,000 samples of 16 programs: 512 entries hit 80 % of all frames, 4096 93 %. */
 #define CACHE_ENTRIES 4096u
+
+/* Programs without CFI, above all JIT code, run at some thousand places in a window. */
+#define FOLLOWED_ENTRIES 8192u
 
 /* How far above an interrupted function without CFI its return address is looked for: such
  * functions are hand-written loops that push a few registers. */
@@ -19,6 +23,9 @@
 
 /* What lies farther above sp is no frame pointer of a caller. */
 #define FRAME_BYTES_MAX (1u << 20)
+
+/* Of a call from compiled to interpreted code: 255 arguments (JVM specification, 4.3.3). */
+#define ARGUMENT_BYTES_MAX 2048u
 
 /* What is known of one pc of one space: a cache line, since each frame of each stack reads one. */
 struct known {
@@ -30,12 +37,22 @@ struct known {
     struct unwind_rule rule;
     void *object;
     uint64_t offset;
+    bool made;
 };
 static_assert(sizeof(struct known) == 64, "a cache line");
+
+/* What following the code from a pc gave: kept longer, since the code had to be fetched. */
+struct followed {
+    uint64_t pc;
+    uint32_t space;
+    bool filled;
+    struct unwind_rule rule; /* RULE_NONE: nothing */
+};
 
 struct unwinder {
     struct known cache[CACHE_ENTRIES];
     struct known uncached; /* of a pc that must not be remembered */
+    struct followed followed[FOLLOWED_ENTRIES];
 };
 
 int unwinder_new(struct unwinder **ret, struct err *err)
@@ -44,6 +61,7 @@ int unwinder_new(struct unwinder **ret, struct err *err)
     if (!u)
         return err_errno(err, -ENOMEM, "an unwinder");
     unwinder_forget(u);
+    unwinder_forget_code(u);
     *ret = u;
     return 0;
 }
@@ -57,6 +75,11 @@ void unwinder_free(struct unwinder **unwinder)
 void unwinder_forget(struct unwinder *unwinder)
 {
     memset(unwinder->cache, 0, sizeof(unwinder->cache));
+}
+
+void unwinder_forget_code(struct unwinder *unwinder)
+{
+    memset(unwinder->followed, 0, sizeof(unwinder->followed));
 }
 
 bool unwinder_reads(const struct unwind_table *table)
@@ -89,19 +112,24 @@ __attribute__((noinline)) static const struct known *ask(struct unwinder *u,
                         .offset = place.offset,
                         .mapped = mapped,
                         .filled = true,
-                        .pending = place.pending};
+                        .pending = place.pending,
+                        .made = place.made};
     if (mapped && place.table)
         k->rule = *unwind_table_find(place.table, place.offset);
     k->plain = is_plain(&k->rule);
     return k;
 }
 
+static inline uint64_t hash_of(uint64_t pc, uint32_t space)
+{
+    return (pc ^ (uint64_t)space << 40) * UINT64_C(0x9e3779b97f4a7c15);
+}
+
 /* Valid until the next call. */
 static inline const struct known *look_up(struct unwinder *u, const struct unwind_space *space,
                                           uint64_t pc)
 {
-    uint64_t hash = (pc ^ (uint64_t)space->id << 40) * UINT64_C(0x9e3779b97f4a7c15);
-    struct known *k = &u->cache[hash >> 52];
+    struct known *k = &u->cache[hash_of(pc, space->id) >> 52];
     static_assert(CACHE_ENTRIES == 1 << 12, "the hash's upper 12 bits");
     if (k->pc == pc && k->space == space->id && k->filled)
         return k;
@@ -146,7 +174,7 @@ static bool read_place(const struct arch_state *s, unsigned place, int32_t offse
 
 enum step { STEP_OK, STEP_END, STEP_SHORT, STEP_NONE, STEP_STUCK };
 
-static enum step find_cfa(const struct arch_state *s, const struct unwind_rule *rule, uint64_t *cfa)
+static enum step find_cfa(struct arch_state *s, const struct unwind_rule *rule, uint64_t *cfa)
 {
     uint64_t off = (uint64_t)(int64_t)rule->cfa_off;
     switch (rule->kind) {
@@ -167,6 +195,7 @@ static enum step find_cfa(const struct arch_state *s, const struct unwind_rule *
     case RULE_DEREF:
         if (!read_register(s, rule->reg, cfa))
             return STEP_NONE;
+        s->missed = *cfa + off;
         if (!arch_read(s, *cfa + off, cfa))
             return STEP_SHORT;
         *cfa += (uint64_t)(int64_t)rule->cfa_add;
@@ -188,9 +217,10 @@ static enum step go_to(struct arch_state *s, uint64_t pc, uint64_t sp, uint64_t 
 }
 
 /* Memory that is not in the dump: above it, or on another stack, which a signal frame led to. */
-static enum step miss(const struct arch_state *s, uint64_t cfa)
+static enum step miss(struct arch_state *s, uint64_t cfa)
 {
-    return cfa < s->stack_base || cfa >= s->stack_base + s->stack_len ? STEP_SHORT : STEP_STUCK;
+    s->missed = cfa;
+    return cfa - s->stack_base >= s->stack_len + s->tail_len ? STEP_SHORT : STEP_STUCK;
 }
 
 /* A leaf that has pushed nothing may share its caller's sp where the call pushes nothing. */
@@ -221,8 +251,10 @@ static enum step step_by_rule(struct arch_state *s, const struct unwind_rule *ru
     enum step r = find_cfa(s, rule, &cfa);
     if (r != STEP_OK)
         return r;
-    if (rule->flags & RULE_SIGNAL)
+    if (rule->flags & RULE_SIGNAL) {
+        s->missed = cfa;
         return arch_load_signal_frame(s) ? STEP_OK : STEP_SHORT;
+    }
     if (is_stuck(s, cfa))
         return STEP_STUCK;
     /* What has called something no longer has its return address where it came. */
@@ -250,22 +282,69 @@ static enum step step_by_link(struct unwinder *u, const struct unwind_space *spa
     return go_to(s, pc, s->sp, s->fp);
 }
 
+static const struct unwind_rule *follow(struct unwinder *u, const struct unwind_space *space,
+                                        uint64_t pc)
+{
+    struct followed *f = &u->followed[hash_of(pc, space->id) >> 51];
+    static_assert(FOLLOWED_ENTRIES == 1 << 13, "the hash's upper 13 bits");
+    if (f->filled && f->pc == pc && f->space == space->id)
+        return &f->rule;
+    *f = (struct followed){.pc = pc, .space = space->id, .filled = true};
+    struct code_piece code;
+    if (space->read_code && space->read_code(space->ctx, pc, &code))
+        code_find_rule(&code, pc, &f->rule);
+    return &f->rule;
+}
+
+/* Code without CFI, followed to where it returns. That is no proof: a call on the way may never
+ * come back. So the caller must be code, at the least. */
+static enum step step_by_code(struct unwinder *u, const struct unwind_space *space,
+                              struct arch_state *s)
+{
+    const struct unwind_rule *rule = follow(u, space, s->pc);
+    if (rule->kind == RULE_NONE || (rule->kind == RULE_FP && s->fp - s->sp >= FRAME_BYTES_MAX))
+        return STEP_NONE;
+    struct arch_state next = *s;
+    enum step r = step_by_rule(&next, rule);
+    if (r == STEP_SHORT)
+        s->missed = next.missed;
+    else if (r != STEP_OK || !look_up(u, space, next.pc - 1)->mapped)
+        r = STEP_NONE;
+    if (r != STEP_OK)
+        return r;
+    *s = next;
+    return STEP_OK;
+}
+
+/* Where the caller's sp was before its arguments were put down for an interpreter: HotSpot keeps it
+ * below the frame pointer (interpreter_frame_sender_sp_offset in its frame_x86.hpp), and callers
+ * that were compiled are found by sp. What else lies there points elsewhere. */
+static uint64_t sp_of_caller(const struct arch_state *s, bool made)
+{
+    uint64_t above = s->fp + 16, sp;
+    if (!made || !arch_read(s, s->fp - 8, &sp) || sp % 8 || sp < above ||
+        sp - above > ARGUMENT_BYTES_MAX)
+        return above;
+    return sp;
+}
+
 /* Code without CFI that keeps the frame pointer: fp points at the caller's, the return address lies
  * above. */
 static enum step step_by_frame_pointer(struct unwinder *u, const struct unwind_space *space,
-                                       struct arch_state *s)
+                                       struct arch_state *s, bool made)
 {
     uint64_t fp, pc;
     if (s->fp == 0 && !s->interrupted)
         return STEP_END; /* psABI 3.4.1: what starts a thread sets it to zero */
     if (s->fp < s->sp || s->fp % 8)
         return STEP_NONE;
+    s->missed = s->fp + 16;
     if (!arch_read(s, s->fp, &fp) || !arch_read(s, s->fp + 8, &pc))
         return s->fp - s->sp < FRAME_BYTES_MAX ? STEP_SHORT : STEP_NONE;
     pc &= arch_address_mask;
     if (pc && !look_up(u, space, pc - 1)->mapped)
         return STEP_NONE;
-    return go_to(s, pc, s->fp + 16, fp);
+    return go_to(s, pc, sp_of_caller(s, made), fp);
 }
 
 /* Hand-written code without CFI that was interrupted: the first word above sp that points behind
@@ -298,35 +377,57 @@ static enum unwind_end end_of(enum step step)
     }
 }
 
-static enum step go_up(struct unwinder *u, const struct unwind_space *space, struct arch_state *s,
-                       const struct known *known, struct unwind_stack *ret)
+/* Of a frame whose rule is not plain. */
+static enum step step_by_any(struct unwinder *u, const struct unwind_space *space,
+                             struct arch_state *s, const struct known *known,
+                             enum unwind_method *ret_method)
 {
-    if (known->plain) {
-        enum step plain = step_plainly(s, &known->rule);
-        ret->methods[UNWIND_METHOD_table] += plain == STEP_OK;
-        return plain;
-    }
-    bool leaf = s->interrupted;
-    enum unwind_method method = UNWIND_METHOD_table;
+    bool leaf = s->interrupted, made = known->made, bare = known->rule.kind == RULE_NONE;
+    *ret_method = UNWIND_METHOD_table;
     enum step r = step_by_rule(s, &known->rule);
     /* No guess where a rule will tell: one by the frame pointer may pass over callers unseen. */
     if (known->pending)
         return r;
     if (r == STEP_NONE && leaf) {
-        method = UNWIND_METHOD_scan;
+        *ret_method = UNWIND_METHOD_scan;
         r = step_by_link(u, space, s);
     }
+    if (r == STEP_NONE && bare) {
+        *ret_method = UNWIND_METHOD_code;
+        r = step_by_code(u, space, s);
+    }
     if (r == STEP_NONE) {
-        method = UNWIND_METHOD_frame_pointer;
-        r = step_by_frame_pointer(u, space, s);
+        *ret_method = UNWIND_METHOD_frame_pointer;
+        r = step_by_frame_pointer(u, space, s, made);
     }
     if (r == STEP_NONE && leaf) {
-        method = UNWIND_METHOD_scan;
+        *ret_method = UNWIND_METHOD_scan;
         r = step_by_scan(u, space, s);
     }
-    if (r == STEP_OK)
-        ret->methods[method]++;
     return r;
+}
+
+static enum step go_up(struct unwinder *u, const struct unwind_space *space, struct arch_state *s,
+                       const struct known *known, struct unwind_stack *ret)
+{
+    enum unwind_method method = UNWIND_METHOD_table;
+    enum step r =
+        known->plain ? step_plainly(s, &known->rule) : step_by_any(u, space, s, known, &method);
+    if (r == STEP_OK)
+        ret->methods[s->tail ? UNWIND_METHOD_live : method]++;
+    return r;
+}
+
+/* The copy ends within a frame: what follows in memory now may serve, if all of that frame and the
+ * return address below it are as they were. */
+static bool get_tail(const struct unwind_space *space, struct arch_state *s)
+{
+    uint64_t from = s->sp - 16, checked = s->stack_base + s->stack_len - from;
+    if (s->tail || !space->read_tail || s->missed - s->stack_base < s->stack_len ||
+        checked > s->stack_len)
+        return false;
+    s->tail_len = space->read_tail(space->ctx, from, checked, &s->tail);
+    return s->tail_len > 0;
 }
 
 static void unwind_user(struct unwinder *u, const struct unwind_space *space, struct arch_state *s,
@@ -348,8 +449,11 @@ static void unwind_user(struct unwinder *u, const struct unwind_space *space, st
         ret->frames[ret->count++] =
             (struct unwind_frame){.pc = pc, .object = k->object, .offset = k->offset};
         enum step r = go_up(u, space, s, k, ret);
+        if (r == STEP_SHORT && get_tail(space, s))
+            r = go_up(u, space, s, look_up(u, space, pc), ret);
         if (r != STEP_OK) {
             ret->end = end_of(r);
+            ret->stack_used = (r == STEP_SHORT ? s->missed : s->sp) - s->stack_base;
             return;
         }
     }
@@ -379,6 +483,7 @@ void unwinder_run(struct unwinder *unwinder, const struct unwind_sample *sample,
 {
     ret->count = 0;
     ret->end = UNWIND_END_kernel_only;
+    ret->stack_used = 0;
     memset(ret->methods, 0, sizeof(ret->methods));
     bool whole = callchain_add(sample, true, ret);
     struct arch_state s;
@@ -387,6 +492,8 @@ void unwinder_run(struct unwinder *unwinder, const struct unwind_sample *sample,
         s.stack_base = s.sp;
         s.stack = sample->stack;
         s.stack_len = sample->stack_len;
+        s.tail = NULL;
+        s.tail_len = 0;
         unwind_user(unwinder, space, &s, ret);
         return;
     }
