@@ -24,6 +24,9 @@ struct arch_state {
 
 extern const struct rule_registers *const arch_registers;
 
+/* What libunwind calls the pc. */
+extern const int arch_pc_number;
+
 /* From a sample's user registers. False for another ABI (a 32-bit program). */
 bool arch_load(uint64_t mask, const uint64_t *regs, uint64_t abi, struct arch_state *ret);
 

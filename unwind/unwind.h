@@ -11,6 +11,7 @@
 
 #include "unwind/rule.h"
 
+struct cfi_image;
 struct code_piece;
 struct err;
 struct unwinder;
@@ -49,6 +50,9 @@ struct unwind_space {
     /* Code around `pc`, as it is now; false if it cannot be had. Valid until the next call. NULL:
      * there is none to be had. */
     bool (*read_code)(void *ctx, uint64_t pc, struct code_piece *ret);
+    /* The object's CFI, for frames that its table does not serve, and what to add to its addresses;
+     * false if it is not there (yet). NULL: never. */
+    bool (*find_cfi)(void *ctx, uint64_t pc, const struct cfi_image **ret, uint64_t *ret_bias);
     /* What follows the sample's copy of the stack, as it is now: gives how many bytes; 0 if it
      * cannot be had, or if the copy's last `checked` bytes, which lie at `from`, are no longer the
      * same. NULL: there is none to be had. */

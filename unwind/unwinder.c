@@ -8,6 +8,7 @@
 #include "unwind/arch.h"
 #include "unwind/callchain.h"
 #include "unwind/code.h"
+#include "unwind/remote.h"
 #include "unwind/table.h"
 #include "unwind/unwind.h"
 
@@ -53,6 +54,11 @@ struct unwinder {
     struct known cache[CACHE_ENTRIES];
     struct known uncached; /* of a pc that must not be remembered */
     struct followed followed[FOLLOWED_ENTRIES];
+    struct remote *remote;
+
+    /* The sample at hand. */
+    const struct unwind_sample *sample;
+    size_t depth; /* of the frame at hand: user frames below it */
 };
 
 int unwinder_new(struct unwinder **ret, struct err *err)
@@ -60,6 +66,11 @@ int unwinder_new(struct unwinder **ret, struct err *err)
     struct unwinder *u = aligned_alloc(_Alignof(struct unwinder), sizeof(*u));
     if (!u)
         return err_errno(err, -ENOMEM, "an unwinder");
+    int r = remote_new(&u->remote, err);
+    if (r < 0) {
+        free(u);
+        return r;
+    }
     unwinder_forget(u);
     unwinder_forget_code(u);
     *ret = u;
@@ -68,6 +79,7 @@ int unwinder_new(struct unwinder **ret, struct err *err)
 
 void unwinder_free(struct unwinder **unwinder)
 {
+    remote_free(&(*unwinder)->remote);
     free(*unwinder);
     *unwinder = NULL;
 }
@@ -282,6 +294,27 @@ static enum step step_by_link(struct unwinder *u, const struct unwind_space *spa
     return go_to(s, pc, s->sp, s->fp);
 }
 
+/* CFI that the table cannot say, or that wants registers which it does not recover. */
+static enum step step_by_libunwind(struct unwinder *u, const struct unwind_space *space,
+                                   struct arch_state *s)
+{
+    struct arch_state leaf;
+    const struct unwind_sample *sample = u->sample;
+    if (!space->find_cfi || !arch_load(sample->regs_mask, sample->regs, sample->regs_abi, &leaf))
+        return STEP_NONE;
+    leaf.stack_base = s->stack_base;
+    leaf.stack = s->stack;
+    leaf.stack_len = s->stack_len;
+    leaf.tail = s->tail;
+    leaf.tail_len = s->tail_len;
+    struct arch_state next = *s;
+    if (!remote_step(u->remote, space, &leaf, u->depth, &next) ||
+        !look_up(u, space, next.pc - 1)->mapped)
+        return STEP_NONE;
+    *s = next;
+    return STEP_OK;
+}
+
 static const struct unwind_rule *follow(struct unwinder *u, const struct unwind_space *space,
                                         uint64_t pc)
 {
@@ -392,11 +425,16 @@ static enum step step_by_any(struct unwinder *u, const struct unwind_space *spac
         *ret_method = UNWIND_METHOD_scan;
         r = step_by_link(u, space, s);
     }
+    if (r == STEP_NONE && !bare) {
+        *ret_method = UNWIND_METHOD_libunwind;
+        r = step_by_libunwind(u, space, s);
+    }
     if (r == STEP_NONE && bare) {
         *ret_method = UNWIND_METHOD_code;
         r = step_by_code(u, space, s);
     }
-    if (r == STEP_NONE) {
+    /* Where there is CFI a frame pointer of zero means nothing. */
+    if (r == STEP_NONE && (bare || s->fp)) {
         *ret_method = UNWIND_METHOD_frame_pointer;
         r = step_by_frame_pointer(u, space, s, made);
     }
@@ -448,6 +486,7 @@ static void unwind_user(struct unwinder *u, const struct unwind_space *space, st
         }
         ret->frames[ret->count++] =
             (struct unwind_frame){.pc = pc, .object = k->object, .offset = k->offset};
+        u->depth = ret->count - 1 - kernel;
         enum step r = go_up(u, space, s, k, ret);
         if (r == STEP_SHORT && get_tail(space, s))
             r = go_up(u, space, s, look_up(u, space, pc), ret);
@@ -492,6 +531,7 @@ void unwinder_run(struct unwinder *unwinder, const struct unwind_sample *sample,
         s.stack_base = s.sp;
         s.stack = sample->stack;
         s.stack_len = sample->stack_len;
+        unwinder->sample = sample;
         s.tail = NULL;
         s.tail_len = 0;
         unwind_user(unwinder, space, &s, ret);

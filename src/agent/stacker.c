@@ -14,6 +14,7 @@
 #include "agent/tables.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "unwind/cfi_image.h"
 #include "unwind/code.h"
 
 /* Code behind a pc that is looked at for its return, and before it, where loops jump back to. */
@@ -93,6 +94,12 @@ static bool has_code_of_file(const struct object *o)
     return o->kind == OBJECT_ELF || o->kind == OBJECT_VDSO;
 }
 
+static struct object_place place_of(const struct process *p, const struct mapping *m)
+{
+    return (struct object_place){
+        .pid = (pid_t)p->pid, .ppid = (pid_t)p->ppid, .start = m->start, .end = m->end};
+}
+
 static bool find(void *ctx, uint64_t pc, struct unwind_place *ret)
 {
     struct stacker *s = ctx;
@@ -105,16 +112,32 @@ static bool find(void *ctx, uint64_t pc, struct unwind_place *ret)
     ret->offset = ret->made ? pc : pc - m->start + m->file_offset;
     if (!has_code_of_file(o))
         return true;
-    struct object_place place = {.pid = (pid_t)s->process->pid,
-                                 .ppid = (pid_t)s->process->ppid,
-                                 .start = m->start,
-                                 .end = m->end};
+    struct object_place place = place_of(s->process, m);
     if (object_wants_open(s->objects, o, s->window, place.pid))
         s->config.open(s->config.ctx, o, &place);
     if (s->config.tables) {
         ret->table = tables_find(s->config.tables, o, &place, &ret->pending);
         s->pending = s->pending || ret->pending;
     }
+    return true;
+}
+
+static bool find_cfi(void *ctx, uint64_t pc, const struct cfi_image **ret, uint64_t *ret_bias)
+{
+    struct stacker *s = ctx;
+    const struct mapping *m = process_find_mapping(s->process, pc);
+    if (!m || !s->config.tables || !has_code_of_file(m->object))
+        return false;
+    struct object_place place = place_of(s->process, m);
+    bool pending;
+    uint64_t address;
+    const struct cfi_image *image =
+        tables_find_image(s->config.tables, m->object, &place, &pending);
+    s->pending = s->pending || pending;
+    if (!image || !cfi_image_address(image, pc - m->start + m->file_offset, &address))
+        return false;
+    *ret = image;
+    *ret_bias = pc - address;
     return true;
 }
 
@@ -141,8 +164,7 @@ static size_t read_tail(void *ctx, uint64_t from, size_t checked, const uint8_t 
     if (clock_ns(CLOCK_MONOTONIC) - (int64_t)s->time > s->config.tail_ns ||
         checked > PEEK_MAX - TAIL_MAX)
         return 0;
-    size_t got =
-        s->config.peek(s->config.ctx, s->process, from, s->tail, checked + TAIL_MAX);
+    size_t got = s->config.peek(s->config.ctx, s->process, from, s->tail, checked + TAIL_MAX);
     if (got <= checked ||
         memcmp(s->tail, sample->stack + sample->stack_len - checked, checked) != 0)
         return 0;
@@ -226,6 +248,7 @@ const struct unwind_stack *stacker_run(struct stacker *stacker, struct process *
     s->pending = false;
     struct unwind_space space = {.id = process_maps_id(process),
                                  .find = find,
+                                 .find_cfi = find_cfi,
                                  .read_code = s->config.peek ? read_code : NULL,
                                  .read_tail = s->tail && s->config.peek ? read_tail : NULL,
                                  .ctx = s};
