@@ -47,9 +47,10 @@ struct unwind_space {
     uint32_t id;
     /* False if no executable memory is mapped there. */
     bool (*find)(void *ctx, uint64_t pc, struct unwind_place *ret);
-    /* Code around `pc`, as it is now; false if it cannot be had. Valid until the next call. NULL:
-     * there is none to be had. */
-    bool (*read_code)(void *ctx, uint64_t pc, struct code_piece *ret);
+    /* Code around `pc`, as it is now: what nearly all functions need, or as much as the largest may
+     * (`wide`); false if it cannot be had, or if there is not more. Valid until the next call.
+     * NULL: there is none to be had. */
+    bool (*read_code)(void *ctx, uint64_t pc, bool wide, struct code_piece *ret);
     /* The object's CFI, for frames that its table does not serve, and what to add to its addresses;
      * false if it is not there (yet). NULL: never. */
     bool (*find_cfi)(void *ctx, uint64_t pc, const struct cfi_image **ret, uint64_t *ret_bias);

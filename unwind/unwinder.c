@@ -324,8 +324,10 @@ static const struct unwind_rule *follow(struct unwinder *u, const struct unwind_
         return &f->rule;
     *f = (struct followed){.pc = pc, .space = space->id, .filled = true};
     struct code_piece code;
-    if (space->read_code && space->read_code(space->ctx, pc, &code))
-        code_find_rule(&code, pc, &f->rule);
+    for (int wide = 0; wide < 2 && space->read_code; wide++) {
+        if (!space->read_code(space->ctx, pc, wide, &code) || code_find_rule(&code, pc, &f->rule))
+            break;
+    }
     return &f->rule;
 }
 

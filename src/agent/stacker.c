@@ -17,9 +17,9 @@
 #include "unwind/cfi_image.h"
 #include "unwind/code.h"
 
-/* Code behind a pc that is looked at for its return, and before it, where loops jump back to. */
-#define CODE_BEHIND 3072u
-#define CODE_BEFORE 1024u
+/* Code around a pc that is followed to its return: most functions are small, some are not. */
+#define CODE_NEAR 4096u
+#define CODE_WIDE 65536u
 
 /* Of the rest of a stack. */
 #define TAIL_MAX (128u << 10)
@@ -43,7 +43,7 @@ struct stacker {
 
     struct stacker_dumps dumps;
     uint8_t *tail; /* PEEK_MAX bytes, where they are wanted */
-    uint8_t code[CODE_BEFORE + CODE_BEHIND];
+    uint8_t code[CODE_WIDE];
 };
 
 int stacker_new(const struct stacker_config *config, struct objects *objects,
@@ -143,14 +143,16 @@ static bool find_cfi(void *ctx, uint64_t pc, const struct cfi_image **ret, uint6
 
 /* Of the mapping that `pc` lies in; what was read is what is there now, and made code may have been
  * made over since the sample: the unwinder takes it for the guess it is. */
-static bool read_code(void *ctx, uint64_t pc, struct code_piece *ret)
+static bool read_code(void *ctx, uint64_t pc, bool wide, struct code_piece *ret)
 {
     struct stacker *s = ctx;
     const struct mapping *m = process_find_mapping(s->process, pc);
     if (!m)
         return false;
-    uint64_t from = pc - m->start > CODE_BEFORE ? pc - CODE_BEFORE : m->start;
-    uint64_t to = m->end - pc > CODE_BEHIND ? pc + CODE_BEHIND : m->end;
+    /* Three quarters lie behind the pc: that is where code goes on. */
+    uint64_t before = (wide ? CODE_WIDE : CODE_NEAR) / 4;
+    uint64_t from = pc - m->start > before ? pc - before : m->start;
+    uint64_t to = m->end - pc > before * 3 ? pc + before * 3 : m->end;
     size_t len = s->config.peek(s->config.ctx, s->process, from, s->code, to - from);
     *ret = (struct code_piece){s->code, len, from};
     return len > pc - from;

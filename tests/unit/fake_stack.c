@@ -140,11 +140,11 @@ static bool find_cfi(void *ctx, uint64_t pc, const struct cfi_image **ret, uint6
     return true;
 }
 
-static bool read_code(void *ctx, uint64_t pc, struct code_piece *ret)
+static bool read_code(void *ctx, uint64_t pc, bool wide, struct code_piece *ret)
 {
     struct fake *f = ctx;
     f->code_read++;
-    if (!f->code || pc - NO_CFI >= f->code_len)
+    if (wide || !f->code || pc - NO_CFI >= f->code_len)
         return false;
     *ret = (struct code_piece){f->code, f->code_len, NO_CFI};
     return true;
