@@ -3,6 +3,8 @@
 #include <asm/perf_regs.h>
 #include <linux/perf_event.h>
 
+#include <string.h>
+
 #include "unwind/arch.h"
 
 const struct rule_registers *const arch_registers = &rule_registers_aarch64;
@@ -45,4 +47,10 @@ bool arch_load_signal_frame(struct arch_state *state)
     next.interrupted = true;
     *state = next;
     return true;
+}
+
+bool arch_is_signal_return(const uint8_t *code, size_t len)
+{
+    static const uint8_t call[] = {0x68, 0x11, 0x80, 0xd2, 0x01, 0, 0, 0xd4}; /* mov x8, 139; svc */
+    return len >= sizeof(call) && memcmp(code, call, sizeof(call)) == 0;
 }

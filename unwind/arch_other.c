@@ -14,3 +14,8 @@ bool arch_load_signal_frame(struct arch_state *state)
 {
     return false;
 }
+
+bool arch_is_signal_return(const uint8_t *code, size_t len)
+{
+    return false;
+}

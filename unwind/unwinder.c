@@ -325,7 +325,11 @@ static const struct unwind_rule *follow(struct unwinder *u, const struct unwind_
     *f = (struct followed){.pc = pc, .space = space->id, .filled = true};
     struct code_piece code;
     for (int wide = 0; wide < 2 && space->read_code; wide++) {
-        if (!space->read_code(space->ctx, pc, wide, &code) || code_find_rule(&code, pc, &f->rule))
+        if (!space->read_code(space->ctx, pc, wide, &code))
+            break;
+        if (arch_is_signal_return(code.bytes + (pc - code.start), code.len - (pc - code.start)))
+            f->rule = (struct unwind_rule){.kind = RULE_SP, .flags = RULE_SIGNAL};
+        if (f->rule.kind != RULE_NONE || code_find_rule(&code, pc, &f->rule))
             break;
     }
     return &f->rule;
@@ -343,7 +347,7 @@ static enum step step_by_code(struct unwinder *u, const struct unwind_space *spa
     enum step r = step_by_rule(&next, rule);
     if (r == STEP_SHORT)
         s->missed = next.missed;
-    else if (r != STEP_OK || !look_up(u, space, next.pc - 1)->mapped)
+    else if (r != STEP_OK || !look_up(u, space, next.pc - !next.interrupted)->mapped)
         r = STEP_NONE;
     if (r != STEP_OK)
         return r;
@@ -383,14 +387,16 @@ static enum step step_by_frame_pointer(struct unwinder *u, const struct unwind_s
 }
 
 /* Hand-written code without CFI that was interrupted: the first word above sp that points behind
- * code with CFI. */
+ * code with CFI. Of a caller: only one that points to what has no caller itself, for what starts a
+ * program need not be able to return (musl's libc_start_main_stage2). */
 static enum step step_by_scan(struct unwinder *u, const struct unwind_space *space,
                               struct arch_state *s)
 {
     uint64_t sp = s->sp, pc;
     for (unsigned i = 0; i < SCAN_WORDS && arch_read(s, sp, &pc); i++, sp += 8) {
         pc &= arch_address_mask;
-        if (has_rule(look_up(u, space, pc - 1)))
+        const struct known *k = look_up(u, space, pc - 1);
+        if (s->interrupted ? has_rule(k) : k->mapped && k->rule.kind == RULE_END)
             return go_to(s, pc, sp + 8, s->fp);
     }
     return STEP_NONE;
@@ -440,7 +446,7 @@ static enum step step_by_any(struct unwinder *u, const struct unwind_space *spac
         *ret_method = UNWIND_METHOD_frame_pointer;
         r = step_by_frame_pointer(u, space, s, made);
     }
-    if (r == STEP_NONE && leaf) {
+    if (r == STEP_NONE && (leaf || bare)) {
         *ret_method = UNWIND_METHOD_scan;
         r = step_by_scan(u, space, s);
     }

@@ -303,7 +303,12 @@ int collector_take(void *collector, struct ring *ring, const void *bytes, size_t
         counter_add(c->counters, records_garbled, 1);
         return 0;
     }
-    return collector_take_record(c, &record);
+    /* Rings of samples hold no news of processes. */
+    bool stale = c->stale;
+    int r = collector_take_record(c, &record);
+    if (ring->samples_only)
+        c->stale = stale;
+    return r;
 }
 
 /* The wall clock was set: what was counted so far keeps the old one. */

@@ -59,6 +59,7 @@ int cpu_open(struct cpu *cpu, int number, const struct cpu_config *config,
     cpu->sample.format = cpu->sideband.format = features->format;
     cpu->sample.id = (uint32_t)number * 2;
     cpu->sideband.id = (uint32_t)number * 2 + 1;
+    cpu->sample.samples_only = true;
     int r = open_both(cpu, config, features, err);
     if (r < 0) {
         cpu_close(cpu);

@@ -95,11 +95,13 @@ static void append_key(struct symbol_key *key, const void *bytes, size_t len)
     key->len = (uint8_t)(key->len + len);
 }
 
+#define KEY_BUILD_ID "b"
+
 static void make_key(const struct record_mmap *m, enum object_kind kind, struct symbol_key *ret)
 {
     *ret = (struct symbol_key){0};
     if (m->build_id_len) {
-        append_key(ret, "b", 1);
+        append_key(ret, KEY_BUILD_ID, 1);
         append_key(ret, m->build_id, m->build_id_len);
     } else if (kind == OBJECT_ELF && m->inode) {
         append_key(ret, "i", 1);
@@ -114,6 +116,11 @@ static void make_key(const struct record_mmap *m, enum object_kind kind, struct 
         append_key(ret, &k, 1);
         append_key(ret, &hash, sizeof(hash));
     }
+}
+
+bool object_has_build_id_key(const struct object *object)
+{
+    return object->key.bytes[0] == KEY_BUILD_ID[0];
 }
 
 static struct entry *new_entry(const struct record_mmap *m, enum object_kind kind,

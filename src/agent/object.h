@@ -29,6 +29,9 @@ void objects_free(struct objects **objects);
 /* The object of a mapping, with a reference of the caller's. -ENOMEM. */
 int objects_get(struct objects *objects, const struct record_mmap *mmap, struct object **ret);
 
+/* Whether it is known by its build-id, not by a file's place on disk. */
+bool object_has_build_id_key(const struct object *object);
+
 /* The running kernel. */
 int objects_get_kernel(struct objects *objects, struct object **ret);
 

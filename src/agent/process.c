@@ -36,6 +36,7 @@ struct entry {
     struct maps *maps;
     uint32_t threads;
     bool exited;
+    bool told_again; /* /proc has told of it as it was known already; its COMM follows */
     uint64_t exit_time;
     char name[PROCESS_NAME_MAX];
     char *exe;
@@ -160,18 +161,35 @@ static void maps_clear_range(struct processes *ps, struct maps *m, uint64_t star
     }
 }
 
+/* /proc, when it is read again, tells of what is known, but has no build-ids. */
+static bool is_known(const struct maps *m, const struct mapping *mapping,
+                     const struct record_mmap *mmap)
+{
+    uint32_t at = m ? maps_lower(m, mapping->start) : 0;
+    if (!m || at == m->count)
+        return false;
+    const struct mapping *old = &m->v[at];
+    return old->start == mapping->start && old->end == mapping->end &&
+           old->file_offset == mapping->file_offset &&
+           (old->object == mapping->object ||
+            (!mmap->build_id_len && object_has_build_id_key(old->object) &&
+             strcmp(old->object->path, mapping->object->path) == 0));
+}
+
 static int add_mapping(struct processes *ps, struct entry *e, const struct record_mmap *mmap)
 {
     if (!(mmap->prot & PROT_EXEC) || mmap->len == 0 || mmap->start + mmap->len < mmap->start)
         return 0;
-    int r = maps_own(ps, e);
-    if (r < 0)
-        return r;
     struct mapping mapping = {
         .start = mmap->start, .end = mmap->start + mmap->len, .file_offset = mmap->file_offset};
-    r = objects_get(ps->objects, mmap, &mapping.object);
+    int r = objects_get(ps->objects, mmap, &mapping.object);
     if (r < 0)
         return r;
+    bool known = is_known(e->maps, &mapping, mmap);
+    if (known || (r = maps_own(ps, e)) < 0) {
+        object_unref(ps->objects, &mapping.object);
+        return known ? 0 : r;
+    }
     maps_clear_range(ps, e->maps, mapping.start, mapping.end);
     e->maps->id = ++ps->last_maps_id;
     if (e->maps->count >= MAPPINGS_MAX) {
@@ -387,6 +405,10 @@ static int apply_comm(struct processes *ps, const struct record *record)
         return -ENOMEM;
     set_comm(t->comm, record->comm.name);
     e->exited = false;
+    bool same = e->told_again && strncmp(e->name, record->comm.name, PROCESS_COMM_MAX - 1) == 0;
+    e->told_again = false;
+    if (record->comm.exec && same)
+        return 0;
     if (record->comm.exec) {
         /* The old program's mappings are gone; the new one's follow. */
         maps_unref(ps, &e->maps);
@@ -446,6 +468,7 @@ static int apply_new_process(struct processes *ps, const struct record *record)
         uint64_t apart = known > start ? known - start : start - known;
         if (known && apart < START_TOLERANCE_NS && !e->exited) {
             e->process.ppid = record->task.ppid;
+            e->told_again = true;
             return 0;
         }
         drop_with_threads(ps, e);

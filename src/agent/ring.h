@@ -2,6 +2,7 @@
  * include/uapi/linux/perf_event.h and kernel/events/ring_buffer.c. One reader a ring. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -12,6 +13,7 @@ struct err;
 struct ring {
     struct record_format format; /* of the events that write here */
     uint32_t id;                 /* the owner's; goes into recordings */
+    bool samples_only;           /* what is lost here are samples */
     void *base;                  /* the mapping; NULL over memory that is not the kernel's */
     uint8_t *data;
     uint64_t size; /* bytes of data, a power of two for a kernel's ring */

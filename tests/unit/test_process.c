@@ -291,6 +291,63 @@ static void a_process_told_of_twice_is_one(void **state)
     assert_string_equal(at(t, 10, 0x400010), "/bin/program+2010");
 }
 
+/* As /proc tells when it is read again: nobody's samples may fall apart by that. */
+static void a_process_told_of_twice_stays_as_it_was(void **state)
+{
+    struct tables *t = *state;
+    start_program(t, 10);
+    uint32_t serial = process(t, 10)->serial, maps = process_maps_id(process(t, 10));
+    fork_of(t, 1, 10, 1000);
+    comm(t, 10, 10, "program", true);
+    map(t, 10, 0x400000, 0x1000, 0x2000, "/bin/program");
+    map(t, 10, 0x700000, 0x1000, 0, "/lib/libc.so");
+    assert_int_equal(process(t, 10)->serial, serial);
+    assert_int_equal(process_maps_id(process(t, 10)), maps);
+    assert_string_equal(at(t, 10, 0x700010), "/lib/libc.so+10");
+    comm(t, 10, 10, "program", true); /* it executes itself */
+    assert_int_not_equal(process(t, 10)->serial, serial);
+    assert_string_equal(at(t, 10, 0x700010), "");
+}
+
+static void a_process_told_of_again_under_another_name_has_executed_something(void **state)
+{
+    struct tables *t = *state;
+    start_program(t, 10);
+    uint32_t serial = process(t, 10)->serial;
+    fork_of(t, 1, 10, 1000);
+    comm(t, 10, 10, "other", true);
+    assert_int_not_equal(process(t, 10)->serial, serial);
+    assert_string_equal(process(t, 10)->name, "other");
+    assert_string_equal(at(t, 10, 0x400010), "");
+}
+
+static void a_mapping_told_of_again_without_its_build_id_is_the_same(void **state)
+{
+    struct tables *t = *state;
+    struct record r = {.kind = RECORD_MMAP,
+                       .pid = 10,
+                       .tid = 10,
+                       .mmap = {.start = 0x400000,
+                                .len = 0x1000,
+                                .prot = PROT_READ | PROT_EXEC,
+                                .build_id_len = 4,
+                                .build_id = {1, 2, 3, 4},
+                                .path = "/bin/program"}};
+    apply(t, &r);
+    uint32_t maps = process_maps_id(process(t, 10));
+    r.mmap.build_id_len = 0;
+    r.mmap.inode = 5;
+    apply(t, &r);
+    assert_int_equal(process_maps_id(process(t, 10)), maps);
+    r.mmap.path = "/bin/another";
+    apply(t, &r);
+    assert_int_not_equal(process_maps_id(process(t, 10)), maps);
+    maps = process_maps_id(process(t, 10));
+    r.mmap.inode = 6; /* the file was replaced */
+    apply(t, &r);
+    assert_int_not_equal(process_maps_id(process(t, 10)), maps);
+}
+
 static void a_tid_that_comes_again_as_a_process_was_a_thread_that_ended(void **state)
 {
     struct tables *t = *state;
@@ -533,6 +590,9 @@ int main(void)
         ON_TABLES(a_process_lingers_after_its_last_thread_has_gone),
         ON_TABLES(a_pid_that_comes_again_is_another_process),
         ON_TABLES(a_process_told_of_twice_is_one),
+        ON_TABLES(a_process_told_of_twice_stays_as_it_was),
+        ON_TABLES(a_process_told_of_again_under_another_name_has_executed_something),
+        ON_TABLES(a_mapping_told_of_again_without_its_build_id_is_the_same),
         ON_TABLES(a_tid_that_comes_again_as_a_process_was_a_thread_that_ended),
         ON_TABLES(a_process_known_from_a_sample_only_goes_after_lingering),
         ON_TABLES(records_of_unknown_processes_make_them),
