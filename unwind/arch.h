@@ -33,8 +33,8 @@ bool arch_load(uint64_t mask, const uint64_t *regs, uint64_t abi, struct arch_st
 /* All registers out of the signal frame that the rule found; false if it is not in the dump. */
 bool arch_load_signal_frame(struct arch_state *state);
 
-/* What a signal handler returns to: code that does nothing but call rt_sigreturn(2). C libraries need
- * not give it CFI (musl). */
+/* What a signal handler returns to: code that does nothing but call rt_sigreturn(2). C libraries
+ * need not give it CFI (musl). */
 bool arch_is_signal_return(const uint8_t *code, size_t len);
 
 /* The bits of a return address in memory that say where it points: aarch64 signs them in others. */

@@ -9,6 +9,7 @@
 #include "unwind/callchain.h"
 #include "unwind/code.h"
 #include "unwind/remote.h"
+#include "unwind/step.h"
 #include "unwind/table.h"
 #include "unwind/unwind.h"
 
@@ -39,6 +40,7 @@ struct known {
     void *object;
     uint64_t offset;
     bool made;
+    bool guessed; /* the rule comes from following the code, not from CFI */
 };
 static_assert(sizeof(struct known) == 64, "a cache line");
 
@@ -110,9 +112,9 @@ static bool is_plain(const struct unwind_rule *r)
            r->ra_place == PLACE_CFA && (r->fp_place == PLACE_SAME || r->fp_place == PLACE_CFA);
 }
 
-__attribute__((noinline)) static const struct known *ask(struct unwinder *u,
-                                                         const struct unwind_space *space,
-                                                         uint64_t pc, struct known *k)
+__attribute__((noinline)) static struct known *ask(struct unwinder *u,
+                                                   const struct unwind_space *space, uint64_t pc,
+                                                   struct known *k)
 {
     struct unwind_place place = {0};
     bool mapped = space->find(space->ctx, pc, &place);
@@ -138,8 +140,8 @@ static inline uint64_t hash_of(uint64_t pc, uint32_t space)
 }
 
 /* Valid until the next call. */
-static inline const struct known *look_up(struct unwinder *u, const struct unwind_space *space,
-                                          uint64_t pc)
+static inline struct known *look_up(struct unwinder *u, const struct unwind_space *space,
+                                    uint64_t pc)
 {
     struct known *k = &u->cache[hash_of(pc, space->id) >> 52];
     static_assert(CACHE_ENTRIES == 1 << 12, "the hash's upper 12 bits");
@@ -149,97 +151,6 @@ static inline const struct known *look_up(struct unwinder *u, const struct unwin
 }
 
 /* ---- one step */
-
-static bool read_register(const struct arch_state *s, unsigned number, uint64_t *ret)
-{
-    if (number == arch_registers->sp)
-        *ret = s->sp;
-    else if (number == arch_registers->fp)
-        *ret = s->fp;
-    else if (s->interrupted)
-        *ret = s->reg[number];
-    else
-        return false;
-    return true;
-}
-
-static bool read_place(const struct arch_state *s, unsigned place, int32_t offset, uint64_t cfa,
-                       uint64_t same, uint64_t *ret)
-{
-    switch (place) {
-    case PLACE_SAME:
-        *ret = same;
-        return true;
-    case PLACE_CFA:
-        return arch_read(s, cfa + (uint64_t)(int64_t)offset, ret);
-    case PLACE_SP:
-        return arch_read(s, s->sp + (uint64_t)(int64_t)offset, ret);
-    case PLACE_FP:
-        return arch_read(s, s->fp + (uint64_t)(int64_t)offset, ret);
-    case PLACE_REG:
-        return read_register(s, (unsigned)offset, ret);
-    default:
-        *ret = 0;
-        return true;
-    }
-}
-
-enum step { STEP_OK, STEP_END, STEP_SHORT, STEP_NONE, STEP_STUCK };
-
-static enum step find_cfa(struct arch_state *s, const struct unwind_rule *rule, uint64_t *cfa)
-{
-    uint64_t off = (uint64_t)(int64_t)rule->cfa_off;
-    switch (rule->kind) {
-    case RULE_SP:
-        *cfa = s->sp + off;
-        return STEP_OK;
-    case RULE_FP:
-        *cfa = s->fp + off;
-        return STEP_OK;
-    case RULE_REG:
-        if (!read_register(s, rule->reg, cfa))
-            return STEP_NONE;
-        *cfa += off;
-        return STEP_OK;
-    case RULE_PLT:
-        *cfa = s->sp + off + ((int32_t)(s->pc & rule->reg) >= rule->cfa_add ? 8 : 0);
-        return STEP_OK;
-    case RULE_DEREF:
-        if (!read_register(s, rule->reg, cfa))
-            return STEP_NONE;
-        s->missed = *cfa + off;
-        if (!arch_read(s, *cfa + off, cfa))
-            return STEP_SHORT;
-        *cfa += (uint64_t)(int64_t)rule->cfa_add;
-        return STEP_OK;
-    case RULE_END:
-        return STEP_END;
-    default:
-        return STEP_NONE;
-    }
-}
-
-static enum step go_to(struct arch_state *s, uint64_t pc, uint64_t sp, uint64_t fp)
-{
-    s->pc = pc & arch_address_mask;
-    s->sp = sp;
-    s->fp = fp;
-    s->interrupted = false;
-    return s->pc ? STEP_OK : STEP_END;
-}
-
-/* Memory that is not in the dump: above it, or on another stack, which a signal frame led to. */
-static enum step miss(struct arch_state *s, uint64_t cfa)
-{
-    s->missed = cfa;
-    return cfa - s->stack_base >= s->stack_len + s->tail_len ? STEP_SHORT : STEP_STUCK;
-}
-
-/* A leaf that has pushed nothing may share its caller's sp where the call pushes nothing. */
-static bool is_stuck(const struct arch_state *s, uint64_t cfa)
-{
-    return cfa < s->sp || (cfa == s->sp && !s->interrupted);
-}
 
 /* As step_by_rule, for the rules that are plain; without the indirect jumps of its switches. */
 static inline enum step step_plainly(struct arch_state *s, const struct unwind_rule *rule)
@@ -257,30 +168,9 @@ static inline enum step step_plainly(struct arch_state *s, const struct unwind_r
     return go_to(s, pc, cfa, fp);
 }
 
-static enum step step_by_rule(struct arch_state *s, const struct unwind_rule *rule)
-{
-    uint64_t cfa, pc, fp;
-    enum step r = find_cfa(s, rule, &cfa);
-    if (r != STEP_OK)
-        return r;
-    if (rule->flags & RULE_SIGNAL) {
-        s->missed = cfa;
-        return arch_load_signal_frame(s) ? STEP_OK : STEP_SHORT;
-    }
-    if (is_stuck(s, cfa))
-        return STEP_STUCK;
-    /* What has called something no longer has its return address where it came. */
-    if (rule->ra_place == PLACE_SAME && !s->interrupted)
-        return STEP_NONE;
-    if (!read_place(s, rule->ra_place, rule->ra_off, cfa, s->reg[arch_registers->ra], &pc) ||
-        !read_place(s, rule->fp_place, rule->fp_off, cfa, s->fp, &fp))
-        return miss(s, cfa);
-    return go_to(s, pc, cfa, fp);
-}
-
 static bool has_rule(const struct known *k)
 {
-    return k->mapped && k->rule.kind != RULE_NONE && k->rule.kind != RULE_OTHER;
+    return k->mapped && k->rule.kind != RULE_NONE && k->rule.kind != RULE_OTHER && !k->guessed;
 }
 
 /* Code without CFI that was interrupted where a call leaves the return address in a register: the
@@ -315,8 +205,8 @@ static enum step step_by_libunwind(struct unwinder *u, const struct unwind_space
     return STEP_OK;
 }
 
-static const struct unwind_rule *follow(struct unwinder *u, const struct unwind_space *space,
-                                        uint64_t pc)
+static const struct unwind_rule *find_followed(struct unwinder *u, const struct unwind_space *space,
+                                               uint64_t pc)
 {
     struct followed *f = &u->followed[hash_of(pc, space->id) >> 51];
     static_assert(FOLLOWED_ENTRIES == 1 << 13, "the hash's upper 13 bits");
@@ -335,24 +225,35 @@ static const struct unwind_rule *follow(struct unwinder *u, const struct unwind_
     return &f->rule;
 }
 
+/* Of a pc without CFI: read and followed once, and then known like one from a table. */
+static struct unwind_rule follow(struct unwinder *u, const struct unwind_space *space, uint64_t pc,
+                                 struct known *known, uint64_t known_pc)
+{
+    const struct unwind_rule rule = *find_followed(u, space, pc);
+    if (known->filled && known->pc == known_pc && known->space == space->id && !known->pending) {
+        known->rule = rule;
+        known->guessed = true;
+    }
+    return rule;
+}
+
 /* Code without CFI, followed to where it returns. That is no proof: a call on the way may never
  * come back. So the caller must be code, at the least. */
 static enum step step_by_code(struct unwinder *u, const struct unwind_space *space,
-                              struct arch_state *s)
+                              struct arch_state *s, const struct unwind_rule *rule)
 {
-    const struct unwind_rule *rule = follow(u, space, s->pc);
     if (rule->kind == RULE_NONE || (rule->kind == RULE_FP && s->fp - s->sp >= FRAME_BYTES_MAX))
         return STEP_NONE;
-    struct arch_state next = *s;
-    enum step r = step_by_rule(&next, rule);
-    if (r == STEP_SHORT)
-        s->missed = next.missed;
-    else if (r != STEP_OK || !look_up(u, space, next.pc - !next.interrupted)->mapped)
-        r = STEP_NONE;
-    if (r != STEP_OK)
+    const uint64_t pc = s->pc, sp = s->sp, fp = s->fp;
+    const bool interrupted = s->interrupted;
+    enum step r = step_by_rule(s, rule);
+    if (r == STEP_SHORT || (r == STEP_OK && look_up(u, space, s->pc - !s->interrupted)->mapped))
         return r;
-    *s = next;
-    return STEP_OK;
+    s->pc = pc;
+    s->sp = sp;
+    s->fp = fp;
+    s->interrupted = interrupted;
+    return STEP_NONE;
 }
 
 /* Where the caller's sp was before its arguments were put down for an interpreter: HotSpot keeps it
@@ -420,12 +321,15 @@ static enum unwind_end end_of(enum step step)
 
 /* Of a frame whose rule is not plain. */
 static enum step step_by_any(struct unwinder *u, const struct unwind_space *space,
-                             struct arch_state *s, const struct known *known,
+                             struct arch_state *s, struct known *known,
                              enum unwind_method *ret_method)
 {
-    bool leaf = s->interrupted, made = known->made, bare = known->rule.kind == RULE_NONE;
+    const bool leaf = s->interrupted, made = known->made, guessed = known->guessed;
+    const bool bare = guessed || known->rule.kind == RULE_NONE;
+    const uint64_t known_pc = known->pc;
+    struct unwind_rule rule = known->rule;
     *ret_method = UNWIND_METHOD_table;
-    enum step r = step_by_rule(s, &known->rule);
+    enum step r = bare ? STEP_NONE : step_by_rule(s, &rule);
     /* No guess where a rule will tell: one by the frame pointer may pass over callers unseen. */
     if (known->pending)
         return r;
@@ -439,7 +343,9 @@ static enum step step_by_any(struct unwinder *u, const struct unwind_space *spac
     }
     if (r == STEP_NONE && bare) {
         *ret_method = UNWIND_METHOD_code;
-        r = step_by_code(u, space, s);
+        if (!guessed)
+            rule = follow(u, space, s->pc, known, known_pc);
+        r = step_by_code(u, space, s, &rule);
     }
     /* Where there is CFI a frame pointer of zero means nothing. */
     if (r == STEP_NONE && (bare || s->fp)) {
@@ -454,7 +360,7 @@ static enum step step_by_any(struct unwinder *u, const struct unwind_space *spac
 }
 
 static enum step go_up(struct unwinder *u, const struct unwind_space *space, struct arch_state *s,
-                       const struct known *known, struct unwind_stack *ret)
+                       struct known *known, struct unwind_stack *ret)
 {
     enum unwind_method method = UNWIND_METHOD_table;
     enum step r =
@@ -486,7 +392,7 @@ static void unwind_user(struct unwinder *u, const struct unwind_space *space, st
             return;
         }
         uint64_t pc = s->interrupted ? s->pc : s->pc - 1;
-        const struct known *k = look_up(u, space, pc);
+        struct known *k = look_up(u, space, pc);
         /* In execve(2) the old program's code is gone and the new one's not there yet. */
         if (!k->mapped && ret->count) {
             ret->end = ret->count == kernel ? UNWIND_END_kernel_only : UNWIND_END_unmapped;

@@ -180,6 +180,37 @@ static void memory_that_ends_too_early_leaves_it_cut(void **state)
     EXPECT(truncated, CODE(F_16) + 4, CODE(F_32) + 7);
 }
 
+/* ---- code without CFI, which can be read */
+
+static void a_handler_of_a_libc_without_cfi_leads_to_what_it_interrupted(void **state)
+{
+#if defined(__x86_64__)
+    static const uint8_t code[] = {0x90, 0x48, 0xc7, 0xc0, 15, 0, 0, 0, 0x0f, 0x05};
+    const uint64_t return_to = NO_CFI + 1;
+#else
+    static const uint8_t code[] = {0x1f, 0x20, 0x03, 0xd5, 0x68, 0x11, 0x80, 0xd2, 1, 0, 0, 0xd4};
+    const uint64_t return_to = NO_CFI + 4;
+#endif
+    fake.code = code;
+    fake.code_len = sizeof(code);
+    fake_set(&fake, CODE(F_16) + 8, 0, 0);
+    fake_push(&fake, 0);
+    fake_push(&fake, return_to);
+    size_t frame = fake.count;
+    fake_push_signal_frame(&fake, CODE(F_16) + 0x20, 0, 0);
+    uint64_t sp = fake_top(&fake);
+    fake.count = frame;
+    fake_push_signal_frame(&fake, CODE(F_16) + 0x20, sp, 0);
+    fake_push(&fake, 0);
+    fake_push_address(&fake, F_START + 8);
+    run();
+    EXPECT(bottom, CODE(F_16) + 8, return_to - 1, CODE(F_16) + 0x20, CODE(F_START) + 7);
+    assert_int_equal(stack.methods[UNWIND_METHOD_code], 1);
+    run();
+    assert_int_equal(stack.end, UNWIND_END_bottom);
+    assert_int_equal(fake.code_read, 1);
+}
+
 /* ---- images */
 
 static void an_image_knows_its_addresses(void **state)
@@ -219,6 +250,7 @@ int main(void)
         TEST(a_whole_stack_says_how_much_it_needed),
         TEST(a_cut_stack_goes_on_in_memory_and_says_so),
         TEST(memory_that_ends_too_early_leaves_it_cut),
+        TEST(a_handler_of_a_libc_without_cfi_leads_to_what_it_interrupted),
         TEST(an_image_knows_its_addresses),
         TEST(an_image_too_large_or_without_index_is_refused),
     };

@@ -298,9 +298,22 @@ static void a_leaf_without_cfi_is_scanned_and_a_caller_is_not(void **state)
     fake_push(&fake, 0);
     fake_push(&fake, NO_CFI + 8);
     fake_push(&fake, 0);
-    fake_push_address(&fake, F_START + 8);
+    fake_push_address(&fake, F_16 + 8);
     run();
     EXPECT(no_rule, CODE(F_16) + 8, NO_CFI + 7);
+}
+
+/* As musl's libc_start_main_stage2: it never returns to what called it. */
+static void a_caller_without_cfi_is_scanned_for_what_starts_a_program(void **state)
+{
+    fake_set(&fake, CODE(F_16) + 8, 3, 0);
+    fake_push(&fake, 0);
+    fake_push(&fake, NO_CFI + 8);
+    fake_push_address(&fake, F_16 + 8);
+    fake_push_address(&fake, F_START + 8);
+    run();
+    EXPECT(bottom, CODE(F_16) + 8, NO_CFI + 7, CODE(F_START) + 7);
+    assert_int_equal(stack.methods[UNWIND_METHOD_scan], 1);
 }
 
 /* aarch64: a PLT's entry has no CFI, no frame, and leaves fp to its caller. */
@@ -588,6 +601,7 @@ int main(void)
         TEST(code_without_cfi_is_passed_by_its_frame_pointer),
         TEST(a_frame_pointer_of_zero_is_a_threads_first),
         TEST(a_leaf_without_cfi_is_scanned_and_a_caller_is_not),
+        TEST(a_caller_without_cfi_is_scanned_for_what_starts_a_program),
         TEST(a_leaf_without_cfi_has_its_caller_in_the_link_register),
         TEST(nothing_is_scanned_for_far_up),
         TEST(below_a_handler_lies_what_it_interrupted),
