@@ -1,24 +1,33 @@
-/* code.h: code that no CFI covers is followed to where it returns: what the stack pointer does on
- * the way tells where the caller is. Untrusted bytes, no I/O, no allocation, bounded work. One file
- * an architecture. */
+/* code.h: the unwind rule at a pc whose code has no CFI, from the code itself: whatever a function
+ * has put on the stack, the code that follows the pc takes off before it returns.
+ *
+ * Untrusted bytes, no I/O, no allocation, bounded work: some microseconds, and 40 KiB of stack. */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-struct unwind_rule;
+#include "unwind/rule.h"
 
 /* A piece of a process's code around a pc. */
 struct code_piece {
     const uint8_t *bytes;
     size_t len;
-    uint64_t start;
+    uint64_t start; /* the address of bytes[0] */
 };
 
-/* The rule at `pc`, where an instruction begins. False if nothing could be said. */
+/* The rule at `pc`, an instruction's boundary: of a caller the return address, not the byte before
+ * it. Of most code the 1 KiB before and the 3 KiB behind the pc tell; what lies farther than
+ * CODE_REACH is not looked at. False if nothing can be said.
+ *
+ * Of kind RULE_SP or RULE_FP; of RULE_DEREF in code that has aligned its stack and kept the old sp
+ * there; of RULE_REG, which serves only where the CPU was interrupted, where it is in a register.
+ */
 bool code_find_rule(const struct code_piece *code, uint64_t pc, struct unwind_rule *ret);
 
-/* Whether a call lies just before `pc`, as before a return address; -1 if its bytes are not there.
- */
+#define CODE_REACH 16384u
+
+/* Whether a call ends at `pc`, so that it may be a return address: 1, 0, or -1 if the bytes before
+ * it are not in the piece. */
 int code_is_behind_call(const struct code_piece *code, uint64_t pc);

@@ -18,8 +18,8 @@
 #include "unwind/code.h"
 
 /* Code around a pc that is followed to its return: most functions are small, some are not. */
-#define CODE_NEAR 4096u
-#define CODE_WIDE 65536u
+#define CODE_BEFORE 1024u
+#define CODE_BEHIND 3072u
 
 /* Of the rest of a stack. */
 #define TAIL_MAX (128u << 10)
@@ -43,7 +43,7 @@ struct stacker {
 
     struct stacker_dumps dumps;
     uint8_t *tail; /* PEEK_MAX bytes, where they are wanted */
-    uint8_t code[CODE_WIDE];
+    uint8_t code[2 * CODE_REACH];
 };
 
 int stacker_new(const struct stacker_config *config, struct objects *objects,
@@ -149,10 +149,9 @@ static bool read_code(void *ctx, uint64_t pc, bool wide, struct code_piece *ret)
     const struct mapping *m = process_find_mapping(s->process, pc);
     if (!m)
         return false;
-    /* Three quarters lie behind the pc: that is where code goes on. */
-    uint64_t before = (wide ? CODE_WIDE : CODE_NEAR) / 4;
+    uint64_t before = wide ? CODE_REACH : CODE_BEFORE, behind = wide ? CODE_REACH : CODE_BEHIND;
     uint64_t from = pc - m->start > before ? pc - before : m->start;
-    uint64_t to = m->end - pc > before * 3 ? pc + before * 3 : m->end;
+    uint64_t to = m->end - pc > behind ? pc + behind : m->end;
     size_t len = s->config.peek(s->config.ctx, s->process, from, s->code, to - from);
     *ret = (struct code_piece){s->code, len, from};
     return len > pc - from;

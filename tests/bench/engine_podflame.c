@@ -8,15 +8,15 @@
 #include "unwind/table.h"
 
 /* As in src/agent/stacker.c. */
-#define CODE_NEAR 4096u
-#define CODE_WIDE 65536u
+#define CODE_BEFORE 1024u
+#define CODE_BEHIND 3072u
 
 struct podflame {
     const struct samples *samples;
     const struct bench_space *space;
     struct unwinder *unwinder;
     struct unwind_stack stack;
-    uint8_t code[CODE_WIDE];
+    uint8_t code[2 * CODE_REACH];
 };
 
 static void *open_podflame(const struct samples *samples)
@@ -64,10 +64,9 @@ static bool read_code(void *ctx, uint64_t pc, bool wide, struct code_piece *ret)
     const struct bench_mapping *m = samples_find_mapping(p->space, pc);
     if (!m)
         return false;
-    /* Three quarters lie behind the pc: that is where code goes on. */
-    uint64_t before = (wide ? CODE_WIDE : CODE_NEAR) / 4;
+    uint64_t before = wide ? CODE_REACH : CODE_BEFORE, behind = wide ? CODE_REACH : CODE_BEHIND;
     uint64_t from = pc - m->start > before ? pc - before : m->start;
-    uint64_t to = m->end - pc > before * 3 ? pc + before * 3 : m->end;
+    uint64_t to = m->end - pc > behind ? pc + behind : m->end;
     size_t len = samples_read_code(p->samples, p->space, m, from, to, p->code);
     *ret = (struct code_piece){p->code, len, from};
     return len > pc - from;
