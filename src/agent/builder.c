@@ -161,10 +161,9 @@ static int add_object(struct builder *b, const char *path, const struct object *
 static const char *marker_name(uint64_t marker)
 {
     static const char *const names[] = {
-        [MARKER_OTHER] = "[other]",
-        [MARKER_TRUNCATED] = "[truncated]",
-        [MARKER_UNKNOWN] = "[unknown]",
-        [MARKER_BROKEN] = "[broken]",
+#define X(id, name, help) [MARKER_##id] = name,
+        MARKERS(X)
+#undef X
     };
     return names[marker];
 }

@@ -141,15 +141,17 @@ static int add_root_marker(struct collector *c, const struct unwind_stack *stack
 {
     if (stack->count == 0) {
         counter_add(c->counters, samples_no_stack, 1);
-        return window_add_marker(c->window, 0, MARKER_UNKNOWN, node);
+        return window_add_marker(c->window, 0, MARKER_unknown, node);
     }
     switch (stack->end) {
     case UNWIND_END_truncated:
-        return window_add_marker(c->window, 0, MARKER_TRUNCATED, node);
+        return window_add_marker(c->window, 0, MARKER_truncated, node);
     case UNWIND_END_no_rule:
+        return window_add_marker(c->window, 0, MARKER_no_rule, node);
     case UNWIND_END_unmapped:
+        return window_add_marker(c->window, 0, MARKER_unmapped, node);
     case UNWIND_END_stuck:
-        return window_add_marker(c->window, 0, MARKER_BROKEN, node);
+        return window_add_marker(c->window, 0, MARKER_stuck, node);
     default:
         return 0;
     }
@@ -161,7 +163,7 @@ static int add_frame(struct collector *c, const struct unwind_frame *f, uint32_t
         return window_add_frame(c->window, *node, c->kernel, f->pc, FRAME_KERNEL, node);
     struct object *o = f->object;
     if (!o)
-        return window_add_marker(c->window, *node, MARKER_UNKNOWN, node);
+        return window_add_marker(c->window, *node, MARKER_unknown, node);
     enum frame_kind kind = o->kind == OBJECT_ANON ? FRAME_JIT : FRAME_USER;
     return window_add_frame(c->window, *node, o, f->offset, kind, node);
 }

@@ -119,7 +119,7 @@ int window_add_frame(struct window *window, uint32_t parent, struct object *obje
     return add_node(window, &key, ret_node);
 }
 
-int window_add_marker(struct window *window, uint32_t parent, enum window_marker marker,
+int window_add_marker(struct window *window, uint32_t parent, enum marker marker,
                       uint32_t *ret_node)
 {
     struct window_node key = {.parent = parent, .offset = marker, .kind = FRAME_MARKER};
@@ -177,7 +177,7 @@ int window_add_sample(struct window *window, const struct window_key *key, uint3
 
 /* ---- at the cap */
 
-static const struct window_node other_node = {.offset = MARKER_OTHER, .kind = FRAME_MARKER};
+static const struct window_node other_node = {.offset = MARKER_other, .kind = FRAME_MARKER};
 
 static bool is_other(const struct window_node *node)
 {

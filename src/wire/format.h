@@ -93,6 +93,6 @@ enum frame_kind {
     FRAME_KERNEL = 2,  /* shown with _[k] in folded output */
     FRAME_JIT = 3,     /* _[j] */
     FRAME_INLINED = 4, /* _[i]: inlined into the frame below it (its parent in the tree) */
-    FRAME_MARKER = 5,  /* says something of the stack: [truncated], [other], [unknown] */
+    FRAME_MARKER = 5,  /* says something of the stack: [truncated]; see src/agent/marker.h */
 };
 #define FRAME_KIND_LAST FRAME_MARKER

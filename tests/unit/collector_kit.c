@@ -141,6 +141,11 @@ const struct window_process *process_of(const struct window *w, uint32_t row)
 
 const char *stack_of(const struct window *w, uint32_t row)
 {
+    static const char *const markers[] = {
+#define X(id, name, help) name,
+        MARKERS(X)
+#undef X
+    };
     static char text[4096];
     uint32_t path[1024];
     size_t depth = 0, n = 0;
@@ -154,7 +159,7 @@ const char *stack_of(const struct window *w, uint32_t row)
         unsigned long offset = (unsigned long)node->offset;
         const char *space = n ? " " : "";
         if (node->kind == FRAME_MARKER)
-            n += (size_t)sprintf(text + n, "%s[marker %lu]", space, offset);
+            n += (size_t)sprintf(text + n, "%s%s", space, markers[offset]);
         else if (node->kind == FRAME_KERNEL)
             n += (size_t)sprintf(text + n, "%sK+%lx", space, offset - (unsigned long)K(0));
         else

@@ -382,8 +382,9 @@ static void a_marker_stands_at_the_end_of_a_stack_that_has_one(void **state)
     tell_program(k->collector, 77, "program");
     TELL_STACK(k->collector, 77, 1, PERF_CONTEXT_USER, CODE, 0x10); /* its caller is no code */
     _batch_ struct batch *b = build(k);
-    assert_string_equal(stack_text(b, b->samples[0].stack), "[broken];/bin/program+1000");
-    assert_int_equal(frame_named(b, "[broken]")->kind, FRAME_MARKER);
+    assert_string_equal(stack_text(b, b->samples[0].stack),
+                        "[caller is no code];/bin/program+1000");
+    assert_int_equal(frame_named(b, "[caller is no code]")->kind, FRAME_MARKER);
 }
 
 static void a_builder_starts_each_batch_anew(void **state)

@@ -85,7 +85,7 @@ static const struct window_node *node_at(const struct window *w, uint32_t row)
 
 static bool is_other(const struct window *w, uint32_t node)
 {
-    return node_at(w, node)->kind == FRAME_MARKER && node_at(w, node)->offset == MARKER_OTHER;
+    return node_at(w, node)->kind == FRAME_MARKER && node_at(w, node)->offset == MARKER_other;
 }
 
 /* The offsets from the leaf to the root, as text. */
@@ -185,12 +185,12 @@ static void a_marker_is_no_frame_of_that_offset(void **state)
 {
     _cleanup_(window_free) struct window *w = make_window(1000, 1000);
     uint32_t marker, frame, again;
-    assert_int_equal(window_add_marker(w, 0, MARKER_TRUNCATED, &marker), 0);
-    assert_int_equal(window_add_frame(w, 0, libc, MARKER_TRUNCATED, FRAME_USER, &frame), 0);
+    assert_int_equal(window_add_marker(w, 0, MARKER_truncated, &marker), 0);
+    assert_int_equal(window_add_frame(w, 0, libc, MARKER_truncated, FRAME_USER, &frame), 0);
     assert_int_not_equal(marker, frame);
-    assert_int_equal(window_add_frame(w, 0, libc, MARKER_TRUNCATED, FRAME_JIT, &again), 0);
+    assert_int_equal(window_add_frame(w, 0, libc, MARKER_truncated, FRAME_JIT, &again), 0);
     assert_int_not_equal(frame, again);
-    assert_int_equal(window_add_frame(w, 0, program, MARKER_TRUNCATED, FRAME_USER, &again), 0);
+    assert_int_equal(window_add_frame(w, 0, program, MARKER_truncated, FRAME_USER, &again), 0);
     assert_int_not_equal(frame, again);
 }
 
