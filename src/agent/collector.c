@@ -178,6 +178,20 @@ static int add_stack(struct collector *c, const struct unwind_stack *stack, uint
     return r;
 }
 
+/* As the batch has them, whatever the unwinder's order. */
+static uint32_t methods_of(const struct unwind_stack *stack)
+{
+    static const uint8_t bits[] = {
+#define X(name, help) [UNWIND_METHOD_##name] = WIRE_METHOD_##name,
+        UNWIND_METHODS(X)
+#undef X
+    };
+    uint32_t methods = 0;
+    for (size_t i = 0; i < UNWIND_METHOD_COUNT; i++)
+        methods |= (uint32_t)(stack->methods[i] != 0) << bits[i];
+    return methods;
+}
+
 static int read_process(struct collector *c, uint32_t pid)
 {
     return c->config.proc_fd < 0
@@ -229,11 +243,11 @@ static int add_sample(struct collector *c, const struct record *record, struct p
     if (r < 0)
         return r;
     key.cgroup_path = cgroups_path(c->cgroups, key.cgroup, (int64_t)record->time);
-    uint32_t node;
+    uint32_t node, methods = methods_of(stack);
     r = add_stack(c, stack, &node);
     if (r == 0)
-        r = window_add_sample(c->window, &key, node);
-    return r == -ENOSPC ? window_add_other(c->window, &key) : r;
+        r = window_add_sample(c->window, &key, node, methods);
+    return r == -ENOSPC ? window_add_other(c->window, &key, methods) : r;
 }
 
 static void add_held(void *ctx, const struct record *record, struct process *p, const char *thread)

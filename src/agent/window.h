@@ -24,6 +24,7 @@ struct window_node { /* of the tree of stacks; row 0 is the root */
     uint32_t kind;   /* enum frame_kind */
     /* behind the key */
     uint32_t last_child; /* the row it was last gone on to from here; 0: none */
+    uint32_t methods;    /* of its own samples: bits of enum wire_method */
 };
 
 struct window_object {
@@ -91,7 +92,9 @@ int window_add_frame(struct window *window, uint32_t parent, struct object *obje
                      enum frame_kind kind, uint32_t *ret_node);
 int window_add_marker(struct window *window, uint32_t parent, enum marker marker,
                       uint32_t *ret_node);
-int window_add_sample(struct window *window, const struct window_key *key, uint32_t stack);
+/* `methods`: how the callers of this one were found, bits of enum wire_method. */
+int window_add_sample(struct window *window, const struct window_key *key, uint32_t stack,
+                      uint32_t methods);
 
 /* A sample whose stack had no place. -ENOSPC past the limit on samples. */
-int window_add_other(struct window *window, const struct window_key *key);
+int window_add_other(struct window *window, const struct window_key *key, uint32_t methods);
