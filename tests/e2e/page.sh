@@ -21,6 +21,7 @@ cleanup() {
 }
 trap cleanup EXIT
 
+: >"$dir/log" # the server's shell may be later than the loop below
 "$build/podflame-server" --listen 127.0.0.1:0 --data-dir "$dir/data" --ui-dir "$build/src/web/dist" \
     2>"$dir/log" &
 server=$!
