@@ -11,6 +11,8 @@ const struct rule_registers *const arch_registers = &rule_registers_aarch64;
  * a program gets on request only); bit 55 tells user from kernel. */
 const uint64_t arch_address_mask = (UINT64_C(1) << 48) - 1;
 
+const int arch_pc_number = 32; /* UNW_AARCH64_PC */
+
 bool arch_load(uint64_t mask, const uint64_t *regs, uint64_t abi, struct arch_state *ret)
 {
     const uint64_t wanted = (1ull << PERF_REG_ARM64_PC << 1) - 1;

@@ -7,6 +7,7 @@
 
 const struct rule_registers *const arch_registers = &rule_registers_x86_64;
 const uint64_t arch_address_mask = UINT64_MAX;
+const int arch_pc_number = 16; /* UNW_X86_64_RIP */
 
 /* perf's numbers in the order of DWARF's: psABI 1.0, figure 3.36. */
 static const uint8_t perf_of_dwarf[16] = {

@@ -11,6 +11,8 @@
 
 #include "unwind/rule.h"
 
+struct cfi_image;
+struct code_piece;
 struct err;
 struct unwinder;
 struct unwind_table;
@@ -36,6 +38,7 @@ struct unwind_place {
     uint64_t offset;                  /* in the object's file */
     const struct unwind_table *table; /* of this machine; NULL: none */
     bool pending; /* a table will come: what is found out now must not be remembered */
+    bool made;    /* memory without a file: code made at run time */
 };
 
 /* A process's code. `id` names it as it is now: whoever maps or unmaps code must change it, and no
@@ -44,6 +47,17 @@ struct unwind_space {
     uint32_t id;
     /* False if no executable memory is mapped there. */
     bool (*find)(void *ctx, uint64_t pc, struct unwind_place *ret);
+    /* Code around `pc`, as it is now: what nearly all functions need, or as much as the largest may
+     * (`wide`); false if it cannot be had, or if there is not more. Valid until the next call.
+     * NULL: there is none to be had. */
+    bool (*read_code)(void *ctx, uint64_t pc, bool wide, struct code_piece *ret);
+    /* The object's CFI, for frames that its table does not serve, and what to add to its addresses;
+     * false if it is not there (yet). NULL: never. */
+    bool (*find_cfi)(void *ctx, uint64_t pc, const struct cfi_image **ret, uint64_t *ret_bias);
+    /* What follows the sample's copy of the stack, as it is now: gives how many bytes; 0 if it
+     * cannot be had, or if the copy's last `checked` bytes, which lie at `from`, are no longer the
+     * same. NULL: there is none to be had. */
+    size_t (*read_tail)(void *ctx, uint64_t from, size_t checked, const uint8_t **ret);
     void *ctx;
 };
 
@@ -73,7 +87,10 @@ enum unwind_end {
 /* How the user part was got: each frame's caller by one of these. */
 #define UNWIND_METHODS(X)                                                       \
     X(table, "By the object's table of CFI.")                                   \
+    X(libunwind, "By libunwind, where CFI says more than a table's rule can.")  \
+    X(code, "By following the code to where it returns: no CFI covers it.")     \
     X(frame_pointer, "By the frame pointer, where no CFI covers the code.")     \
+    X(live, "By any of these, in the stack's memory as it was a moment later.") \
     X(scan, "By the first return address found above an interrupted function.") \
     X(chain, "Taken from the kernel's callchain.")
 
@@ -88,6 +105,8 @@ struct unwind_stack {
     size_t count;
     enum unwind_end end;
     uint32_t methods[UNWIND_METHOD_COUNT]; /* frames got by each */
+    /* Bytes of stack above sp that were needed, or would have been; 0 if it went on elsewhere. */
+    uint64_t stack_used;
     struct unwind_frame frames[UNWIND_FRAMES_MAX];
 };
 
@@ -96,6 +115,9 @@ void unwinder_free(struct unwinder **unwinder);
 
 /* Forgets all pcs: places that were handed out may no longer be what they were. */
 void unwinder_forget(struct unwinder *unwinder);
+
+/* Forgets what following code found out: made code may be made over, which tells nobody. */
+void unwinder_forget_code(struct unwinder *unwinder);
 
 /* False for another machine's table: its rules name registers that are not here. */
 bool unwinder_reads(const struct unwind_table *table);

@@ -7,11 +7,16 @@
 #include "base/err.h"
 #include "unwind/arch.h"
 #include "unwind/callchain.h"
+#include "unwind/code.h"
+#include "unwind/remote.h"
 #include "unwind/table.h"
 #include "unwind/unwind.h"
 
 /* M, 16,000 samples of 16 programs: 512 entries hit 80 % of all frames, 4096 93 %. */
 #define CACHE_ENTRIES 4096u
+
+/* Programs without CFI, above all JIT code, run at some thousand places in a window. */
+#define FOLLOWED_ENTRIES 8192u
 
 /* How far above an interrupted function without CFI its return address is looked for: such
  * functions are hand-written loops that push a few registers. */
@@ -19,6 +24,9 @@
 
 /* What lies farther above sp is no frame pointer of a caller. */
 #define FRAME_BYTES_MAX (1u << 20)
+
+/* Of a call from compiled to interpreted code: 255 arguments (JVM specification, 4.3.3). */
+#define ARGUMENT_BYTES_MAX 2048u
 
 /* What is known of one pc of one space: a cache line, since each frame of each stack reads one. */
 struct known {
@@ -30,12 +38,27 @@ struct known {
     struct unwind_rule rule;
     void *object;
     uint64_t offset;
+    bool made;
 };
 static_assert(sizeof(struct known) == 64, "a cache line");
+
+/* What following the code from a pc gave: kept longer, since the code had to be fetched. */
+struct followed {
+    uint64_t pc;
+    uint32_t space;
+    bool filled;
+    struct unwind_rule rule; /* RULE_NONE: nothing */
+};
 
 struct unwinder {
     struct known cache[CACHE_ENTRIES];
     struct known uncached; /* of a pc that must not be remembered */
+    struct followed followed[FOLLOWED_ENTRIES];
+    struct remote *remote;
+
+    /* The sample at hand. */
+    const struct unwind_sample *sample;
+    size_t depth; /* of the frame at hand: user frames below it */
 };
 
 int unwinder_new(struct unwinder **ret, struct err *err)
@@ -43,13 +66,20 @@ int unwinder_new(struct unwinder **ret, struct err *err)
     struct unwinder *u = aligned_alloc(_Alignof(struct unwinder), sizeof(*u));
     if (!u)
         return err_errno(err, -ENOMEM, "an unwinder");
+    int r = remote_new(&u->remote, err);
+    if (r < 0) {
+        free(u);
+        return r;
+    }
     unwinder_forget(u);
+    unwinder_forget_code(u);
     *ret = u;
     return 0;
 }
 
 void unwinder_free(struct unwinder **unwinder)
 {
+    remote_free(&(*unwinder)->remote);
     free(*unwinder);
     *unwinder = NULL;
 }
@@ -57,6 +87,11 @@ void unwinder_free(struct unwinder **unwinder)
 void unwinder_forget(struct unwinder *unwinder)
 {
     memset(unwinder->cache, 0, sizeof(unwinder->cache));
+}
+
+void unwinder_forget_code(struct unwinder *unwinder)
+{
+    memset(unwinder->followed, 0, sizeof(unwinder->followed));
 }
 
 bool unwinder_reads(const struct unwind_table *table)
@@ -89,19 +124,24 @@ __attribute__((noinline)) static const struct known *ask(struct unwinder *u,
                         .offset = place.offset,
                         .mapped = mapped,
                         .filled = true,
-                        .pending = place.pending};
+                        .pending = place.pending,
+                        .made = place.made};
     if (mapped && place.table)
         k->rule = *unwind_table_find(place.table, place.offset);
     k->plain = is_plain(&k->rule);
     return k;
 }
 
+static inline uint64_t hash_of(uint64_t pc, uint32_t space)
+{
+    return (pc ^ (uint64_t)space << 40) * UINT64_C(0x9e3779b97f4a7c15);
+}
+
 /* Valid until the next call. */
 static inline const struct known *look_up(struct unwinder *u, const struct unwind_space *space,
                                           uint64_t pc)
 {
-    uint64_t hash = (pc ^ (uint64_t)space->id << 40) * UINT64_C(0x9e3779b97f4a7c15);
-    struct known *k = &u->cache[hash >> 52];
+    struct known *k = &u->cache[hash_of(pc, space->id) >> 52];
     static_assert(CACHE_ENTRIES == 1 << 12, "the hash's upper 12 bits");
     if (k->pc == pc && k->space == space->id && k->filled)
         return k;
@@ -146,7 +186,7 @@ static bool read_place(const struct arch_state *s, unsigned place, int32_t offse
 
 enum step { STEP_OK, STEP_END, STEP_SHORT, STEP_NONE, STEP_STUCK };
 
-static enum step find_cfa(const struct arch_state *s, const struct unwind_rule *rule, uint64_t *cfa)
+static enum step find_cfa(struct arch_state *s, const struct unwind_rule *rule, uint64_t *cfa)
 {
     uint64_t off = (uint64_t)(int64_t)rule->cfa_off;
     switch (rule->kind) {
@@ -167,6 +207,7 @@ static enum step find_cfa(const struct arch_state *s, const struct unwind_rule *
     case RULE_DEREF:
         if (!read_register(s, rule->reg, cfa))
             return STEP_NONE;
+        s->missed = *cfa + off;
         if (!arch_read(s, *cfa + off, cfa))
             return STEP_SHORT;
         *cfa += (uint64_t)(int64_t)rule->cfa_add;
@@ -188,9 +229,10 @@ static enum step go_to(struct arch_state *s, uint64_t pc, uint64_t sp, uint64_t 
 }
 
 /* Memory that is not in the dump: above it, or on another stack, which a signal frame led to. */
-static enum step miss(const struct arch_state *s, uint64_t cfa)
+static enum step miss(struct arch_state *s, uint64_t cfa)
 {
-    return cfa < s->stack_base || cfa >= s->stack_base + s->stack_len ? STEP_SHORT : STEP_STUCK;
+    s->missed = cfa;
+    return cfa - s->stack_base >= s->stack_len + s->tail_len ? STEP_SHORT : STEP_STUCK;
 }
 
 /* A leaf that has pushed nothing may share its caller's sp where the call pushes nothing. */
@@ -221,8 +263,10 @@ static enum step step_by_rule(struct arch_state *s, const struct unwind_rule *ru
     enum step r = find_cfa(s, rule, &cfa);
     if (r != STEP_OK)
         return r;
-    if (rule->flags & RULE_SIGNAL)
+    if (rule->flags & RULE_SIGNAL) {
+        s->missed = cfa;
         return arch_load_signal_frame(s) ? STEP_OK : STEP_SHORT;
+    }
     if (is_stuck(s, cfa))
         return STEP_STUCK;
     /* What has called something no longer has its return address where it came. */
@@ -250,22 +294,92 @@ static enum step step_by_link(struct unwinder *u, const struct unwind_space *spa
     return go_to(s, pc, s->sp, s->fp);
 }
 
+/* CFI that the table cannot say, or that wants registers which it does not recover. */
+static enum step step_by_libunwind(struct unwinder *u, const struct unwind_space *space,
+                                   struct arch_state *s)
+{
+    struct arch_state leaf;
+    const struct unwind_sample *sample = u->sample;
+    if (!space->find_cfi || !arch_load(sample->regs_mask, sample->regs, sample->regs_abi, &leaf))
+        return STEP_NONE;
+    leaf.stack_base = s->stack_base;
+    leaf.stack = s->stack;
+    leaf.stack_len = s->stack_len;
+    leaf.tail = s->tail;
+    leaf.tail_len = s->tail_len;
+    struct arch_state next = *s;
+    if (!remote_step(u->remote, space, &leaf, u->depth, &next) ||
+        !look_up(u, space, next.pc - 1)->mapped)
+        return STEP_NONE;
+    *s = next;
+    return STEP_OK;
+}
+
+static const struct unwind_rule *follow(struct unwinder *u, const struct unwind_space *space,
+                                        uint64_t pc)
+{
+    struct followed *f = &u->followed[hash_of(pc, space->id) >> 51];
+    static_assert(FOLLOWED_ENTRIES == 1 << 13, "the hash's upper 13 bits");
+    if (f->filled && f->pc == pc && f->space == space->id)
+        return &f->rule;
+    *f = (struct followed){.pc = pc, .space = space->id, .filled = true};
+    struct code_piece code;
+    for (int wide = 0; wide < 2 && space->read_code; wide++) {
+        if (!space->read_code(space->ctx, pc, wide, &code) || code_find_rule(&code, pc, &f->rule))
+            break;
+    }
+    return &f->rule;
+}
+
+/* Code without CFI, followed to where it returns. That is no proof: a call on the way may never
+ * come back. So the caller must be code, at the least. */
+static enum step step_by_code(struct unwinder *u, const struct unwind_space *space,
+                              struct arch_state *s)
+{
+    const struct unwind_rule *rule = follow(u, space, s->pc);
+    if (rule->kind == RULE_NONE || (rule->kind == RULE_FP && s->fp - s->sp >= FRAME_BYTES_MAX))
+        return STEP_NONE;
+    struct arch_state next = *s;
+    enum step r = step_by_rule(&next, rule);
+    if (r == STEP_SHORT)
+        s->missed = next.missed;
+    else if (r != STEP_OK || !look_up(u, space, next.pc - 1)->mapped)
+        r = STEP_NONE;
+    if (r != STEP_OK)
+        return r;
+    *s = next;
+    return STEP_OK;
+}
+
+/* Where the caller's sp was before its arguments were put down for an interpreter: HotSpot keeps it
+ * below the frame pointer (interpreter_frame_sender_sp_offset in its frame_x86.hpp), and callers
+ * that were compiled are found by sp. What else lies there points elsewhere. */
+static uint64_t sp_of_caller(const struct arch_state *s, bool made)
+{
+    uint64_t above = s->fp + 16, sp;
+    if (!made || !arch_read(s, s->fp - 8, &sp) || sp % 8 || sp < above ||
+        sp - above > ARGUMENT_BYTES_MAX)
+        return above;
+    return sp;
+}
+
 /* Code without CFI that keeps the frame pointer: fp points at the caller's, the return address lies
  * above. */
 static enum step step_by_frame_pointer(struct unwinder *u, const struct unwind_space *space,
-                                       struct arch_state *s)
+                                       struct arch_state *s, bool made)
 {
     uint64_t fp, pc;
     if (s->fp == 0 && !s->interrupted)
         return STEP_END; /* psABI 3.4.1: what starts a thread sets it to zero */
     if (s->fp < s->sp || s->fp % 8)
         return STEP_NONE;
+    s->missed = s->fp + 16;
     if (!arch_read(s, s->fp, &fp) || !arch_read(s, s->fp + 8, &pc))
         return s->fp - s->sp < FRAME_BYTES_MAX ? STEP_SHORT : STEP_NONE;
     pc &= arch_address_mask;
     if (pc && !look_up(u, space, pc - 1)->mapped)
         return STEP_NONE;
-    return go_to(s, pc, s->fp + 16, fp);
+    return go_to(s, pc, sp_of_caller(s, made), fp);
 }
 
 /* Hand-written code without CFI that was interrupted: the first word above sp that points behind
@@ -298,35 +412,62 @@ static enum unwind_end end_of(enum step step)
     }
 }
 
-static enum step go_up(struct unwinder *u, const struct unwind_space *space, struct arch_state *s,
-                       const struct known *known, struct unwind_stack *ret)
+/* Of a frame whose rule is not plain. */
+static enum step step_by_any(struct unwinder *u, const struct unwind_space *space,
+                             struct arch_state *s, const struct known *known,
+                             enum unwind_method *ret_method)
 {
-    if (known->plain) {
-        enum step plain = step_plainly(s, &known->rule);
-        ret->methods[UNWIND_METHOD_table] += plain == STEP_OK;
-        return plain;
-    }
-    bool leaf = s->interrupted;
-    enum unwind_method method = UNWIND_METHOD_table;
+    bool leaf = s->interrupted, made = known->made, bare = known->rule.kind == RULE_NONE;
+    *ret_method = UNWIND_METHOD_table;
     enum step r = step_by_rule(s, &known->rule);
     /* No guess where a rule will tell: one by the frame pointer may pass over callers unseen. */
     if (known->pending)
         return r;
     if (r == STEP_NONE && leaf) {
-        method = UNWIND_METHOD_scan;
+        *ret_method = UNWIND_METHOD_scan;
         r = step_by_link(u, space, s);
     }
-    if (r == STEP_NONE) {
-        method = UNWIND_METHOD_frame_pointer;
-        r = step_by_frame_pointer(u, space, s);
+    if (r == STEP_NONE && !bare) {
+        *ret_method = UNWIND_METHOD_libunwind;
+        r = step_by_libunwind(u, space, s);
+    }
+    if (r == STEP_NONE && bare) {
+        *ret_method = UNWIND_METHOD_code;
+        r = step_by_code(u, space, s);
+    }
+    /* Where there is CFI a frame pointer of zero means nothing. */
+    if (r == STEP_NONE && (bare || s->fp)) {
+        *ret_method = UNWIND_METHOD_frame_pointer;
+        r = step_by_frame_pointer(u, space, s, made);
     }
     if (r == STEP_NONE && leaf) {
-        method = UNWIND_METHOD_scan;
+        *ret_method = UNWIND_METHOD_scan;
         r = step_by_scan(u, space, s);
     }
-    if (r == STEP_OK)
-        ret->methods[method]++;
     return r;
+}
+
+static enum step go_up(struct unwinder *u, const struct unwind_space *space, struct arch_state *s,
+                       const struct known *known, struct unwind_stack *ret)
+{
+    enum unwind_method method = UNWIND_METHOD_table;
+    enum step r =
+        known->plain ? step_plainly(s, &known->rule) : step_by_any(u, space, s, known, &method);
+    if (r == STEP_OK)
+        ret->methods[s->tail ? UNWIND_METHOD_live : method]++;
+    return r;
+}
+
+/* The copy ends within a frame: what follows in memory now may serve, if all of that frame and the
+ * return address below it are as they were. */
+static bool get_tail(const struct unwind_space *space, struct arch_state *s)
+{
+    uint64_t from = s->sp - 16, checked = s->stack_base + s->stack_len - from;
+    if (s->tail || !space->read_tail || s->missed - s->stack_base < s->stack_len ||
+        checked > s->stack_len)
+        return false;
+    s->tail_len = space->read_tail(space->ctx, from, checked, &s->tail);
+    return s->tail_len > 0;
 }
 
 static void unwind_user(struct unwinder *u, const struct unwind_space *space, struct arch_state *s,
@@ -347,9 +488,13 @@ static void unwind_user(struct unwinder *u, const struct unwind_space *space, st
         }
         ret->frames[ret->count++] =
             (struct unwind_frame){.pc = pc, .object = k->object, .offset = k->offset};
+        u->depth = ret->count - 1 - kernel;
         enum step r = go_up(u, space, s, k, ret);
+        if (r == STEP_SHORT && get_tail(space, s))
+            r = go_up(u, space, s, look_up(u, space, pc), ret);
         if (r != STEP_OK) {
             ret->end = end_of(r);
+            ret->stack_used = (r == STEP_SHORT ? s->missed : s->sp) - s->stack_base;
             return;
         }
     }
@@ -379,6 +524,7 @@ void unwinder_run(struct unwinder *unwinder, const struct unwind_sample *sample,
 {
     ret->count = 0;
     ret->end = UNWIND_END_kernel_only;
+    ret->stack_used = 0;
     memset(ret->methods, 0, sizeof(ret->methods));
     bool whole = callchain_add(sample, true, ret);
     struct arch_state s;
@@ -387,6 +533,9 @@ void unwinder_run(struct unwinder *unwinder, const struct unwind_sample *sample,
         s.stack_base = s.sp;
         s.stack = sample->stack;
         s.stack_len = sample->stack_len;
+        unwinder->sample = sample;
+        s.tail = NULL;
+        s.tail_len = 0;
         unwind_user(unwinder, space, &s, ret);
         return;
     }

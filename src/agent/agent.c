@@ -72,6 +72,7 @@ static void describe_collector(const struct agent_options *o, struct collector_c
                    .max_samples =
                        (uint32_t)(o->max_stacks < WIRE_MAX_SAMPLES / 2 ? o->max_stacks * 2
                                                                        : WIRE_MAX_SAMPLES)},
+        .tail_ns = o->tail_ns,
         .proc_fd = -1,
     };
 }
@@ -118,6 +119,7 @@ static int start_sampler(struct agent *a, const struct agent_options *o, struct 
                           .watermark = (uint32_t)(o->ring_bytes / 2)},
                 .ring_bytes = o->ring_bytes},
         .collector = a->collector,
+        .stack_bytes_max = (uint32_t)o->stack_bytes_max,
         .realtime = o->realtime,
         .record = o->record,
     };
@@ -233,6 +235,8 @@ int agent_replay(struct agent *agent, struct err *err)
     struct collector_config config = agent->collector;
     config.chain_max = agent->recording.chain_max;
     config.regs_mask = agent->recording.format.regs_user;
+    config.peek = replay_read_memory;
+    config.peek_ctx = agent->replay;
     int r = cgroups_new(&cgroups, err);
     if (r == 0)
         r = collector_new(&config, &sinks, agent->objects, cgroups, &agent->counters,

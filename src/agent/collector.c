@@ -92,6 +92,9 @@ static void close_window(struct collector *c, int64_t end_ns)
         return;
     w->end_ns = end_ns;
     counter_add(c->counters, windows, 1);
+    struct stacker_dumps dumps = stacker_take_dumps(c->stacker);
+    if (c->sinks.dumps)
+        c->sinks.dumps(c->sinks.dumps_ctx, &dumps);
     counter_add(c->counters, samples_other, w->other_count);
     c->sinks.window(c->sinks.ctx, w);
 }
@@ -135,6 +138,12 @@ static bool rescan_maps(void *ctx, struct process *p, uint64_t now)
     counter_add(c->counters, maps_rescans, 1);
     /* An error: it is gone meanwhile. */
     return procfs_scan_maps(c->config.proc_fd, (pid_t)p->pid, scan_record, c, NULL) == 0;
+}
+
+static size_t peek(void *ctx, const struct process *p, uint64_t address, void *to, size_t len)
+{
+    struct collector *c = ctx;
+    return c->config.peek(c->config.peek_ctx, (pid_t)p->pid, address, to, len);
 }
 
 static int add_root_marker(struct collector *c, const struct unwind_stack *stack, uint32_t *node)
@@ -332,7 +341,7 @@ void collector_tick(struct collector *collector, uint64_t now, int64_t to_real_n
         change_clock(c, now, to_real_ns);
     turn_window(c, (int64_t)now + c->to_real_ns);
     if (c->config.tables && tables_turn(c->config.tables) && c->window) {
-        stacker_turn(c->stacker, c->window->number);
+        stacker_take_tables(c->stacker);
         hold_release(c->hold, add_held, c);
     } else if (hold_oldest(c->hold) && now > hold_oldest(c->hold) + HOLD_NS) {
         hold_release(c->hold, add_held, c);
@@ -408,9 +417,11 @@ int collector_new(const struct collector_config *config, const struct collector_
         err_errno(err, r, "the collector");
     struct stacker_config stacker = {.chain_max = config->chain_max,
                                      .regs_mask = config->regs_mask,
+                                     .tail_ns = config->tail_ns,
                                      .tables = config->tables,
                                      .open = open_object,
                                      .rescan = rescan_maps,
+                                     .peek = config->peek ? peek : NULL,
                                      .ctx = c};
     if (r == 0)
         r = stacker_new(&stacker, objects, counters, &c->stacker, err);

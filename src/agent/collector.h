@@ -19,6 +19,7 @@ struct objects;
 struct processes;
 struct record;
 struct ring;
+struct stacker_dumps;
 struct tables;
 
 struct collector_config {
@@ -27,12 +28,17 @@ struct collector_config {
     struct window_limits limits;
     size_t chain_max; /* perf_event_max_stack */
     uint64_t regs_mask;
+    int64_t tail_ns; /* how old a sample may be for the rest of its stack to be read; 0: never */
     struct tables *tables;  /* NULL: user stacks come from the kernel's callchain */
     bool cgroups_from_proc; /* samples carry no ids */
     int proc_fd;            /* of /proc; -1: the records are all there is (a recording) */
     /* Is told what was read in /proc on the way; NULL: nobody. */
     void (*known)(void *ctx, const struct record *record);
     void *known_ctx;
+    /* Copies what a process has in memory at an address, and gives how many of `len` bytes; NULL:
+     * nothing can be had. */
+    size_t (*peek)(void *ctx, pid_t pid, uint64_t address, void *to, size_t len);
+    void *peek_ctx;
 };
 
 struct collector_sinks {
@@ -41,6 +47,10 @@ struct collector_sinks {
 
     /* An object has samples: its file should be opened soon, by another thread. */
     void (*open)(void *ctx, struct object *object, const struct object_place *place);
+
+    /* What the copied stacks of a finished window were needed for; NULL: nobody asks. */
+    void (*dumps)(void *ctx, const struct stacker_dumps *dumps);
+    void *dumps_ctx;
     void *ctx;
 };
 

@@ -31,9 +31,14 @@
       "Stacks without a user part: kernel threads, and processes in execve(2).")                   \
     X(stacks_pending, "Stacks unwound before their object's unwind table was there.")              \
     X(frames_table, "Callers found by an unwind table.")                                           \
+    X(frames_libunwind, "Callers found by libunwind, where a table's rules are too small.")        \
+    X(frames_code, "Callers found by following the code to where it returns.")                     \
     X(frames_frame_pointer, "Callers found by the frame pointer.")                                 \
+    X(frames_live, "Callers found in the stack's memory as it was a moment later (live-tail).")    \
     X(frames_scan, "Callers found by scanning above an interrupted function.")                     \
     X(frames_chain, "User frames taken from the kernel's callchain.")                              \
+    X(peeks, "Times another process's memory was read: code without CFI, the rest of a stack.")    \
+    X(peeks_late, "Of these, how often it did not come within milliseconds, and was given up.")    \
     X(tables_built, "Unwind tables built from an object's CFI.")                                   \
     X(tables_loaded, "Unwind tables read back from disk.")                                         \
     X(tables_dropped, "Unwind tables dropped from memory at its cap.")                             \

@@ -29,6 +29,16 @@ static int map_ring(struct ring *ring, int fd, size_t bytes, int cpu, struct err
     return r;
 }
 
+static int open_sample(struct cpu *cpu, const struct cpu_config *config,
+                       const struct event_features *features, struct err *err)
+{
+    int fd = event_open_sample(&config->event, features, -1, cpu->number, err);
+    if (fd < 0)
+        return fd;
+    cpu->sample_fd = fd;
+    return map_ring(&cpu->sample, fd, config->ring_bytes, cpu->number, err);
+}
+
 static int open_both(struct cpu *cpu, const struct cpu_config *config,
                      const struct event_features *features, struct err *err)
 {
@@ -39,13 +49,7 @@ static int open_both(struct cpu *cpu, const struct cpu_config *config,
     cpu->sideband_fd = fd;
     size_t bytes = features->all_cpus ? config->ring_bytes / 2 : config->ring_bytes;
     int r = map_ring(&cpu->sideband, fd, bytes, cpu->number, err);
-    if (r < 0 || !features->all_cpus)
-        return r;
-    fd = event_open_sample(&config->event, features, -1, cpu->number, err);
-    if (fd < 0)
-        return fd;
-    cpu->sample_fd = fd;
-    return map_ring(&cpu->sample, fd, config->ring_bytes, cpu->number, err);
+    return r < 0 || !features->all_cpus ? r : open_sample(cpu, config, features, err);
 }
 
 int cpu_open(struct cpu *cpu, int number, const struct cpu_config *config,
@@ -64,16 +68,32 @@ int cpu_open(struct cpu *cpu, int number, const struct cpu_config *config,
     return 0;
 }
 
+static void close_event(struct ring *ring, int *fd)
+{
+    ring_unmap(ring);
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
 void cpu_close(struct cpu *cpu)
 {
-    ring_unmap(&cpu->sample);
-    ring_unmap(&cpu->sideband);
-    if (cpu->sample_fd >= 0)
-        close(cpu->sample_fd);
-    if (cpu->sideband_fd >= 0)
-        close(cpu->sideband_fd);
-    cpu->sample_fd = cpu->sideband_fd = -1;
+    close_event(&cpu->sample, &cpu->sample_fd);
+    close_event(&cpu->sideband, &cpu->sideband_fd);
     cpu->online = false;
+}
+
+/* Closed first: two rings at once could be more than may be locked. */
+int cpu_reopen_sample(struct cpu *cpu, const struct cpu_config *config,
+                      const struct event_features *features, struct err *err)
+{
+    close_event(&cpu->sample, &cpu->sample_fd);
+    int r = open_sample(cpu, config, features, err);
+    if (r < 0) {
+        close_event(&cpu->sample, &cpu->sample_fd);
+        return err_wrap(err, r, "CPU %d", cpu->number);
+    }
+    return 0;
 }
 
 static int parse_number(const char **text, size_t max, size_t *ret)

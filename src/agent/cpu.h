@@ -11,8 +11,8 @@
 
 struct err;
 
-/* Sample rings hold stacks of 16 KiB each, sideband rings only text: half as large. Both and their
- * two header pages stay below a mebibyte. */
+/* Sample rings hold stacks of 16 KiB each or more, sideband rings only text: half as large. Both
+ * and their two header pages stay below a mebibyte. */
 struct cpu {
     int number;
     bool online;
@@ -30,6 +30,11 @@ struct cpu_config {
 int cpu_open(struct cpu *cpu, int number, const struct cpu_config *config,
              const struct event_features *features, struct err *err);
 void cpu_close(struct cpu *cpu);
+
+/* Opens the sampling event anew, as `config` wants it by now; what its ring holds is lost. On an
+ * error there is none any more. */
+int cpu_reopen_sample(struct cpu *cpu, const struct cpu_config *config,
+                      const struct event_features *features, struct err *err);
 
 /* Reads a list like "0-3,5" of /sys/devices/system/cpu/online into `online`, one byte per CPU.
  * -EBADMSG. */

@@ -31,6 +31,14 @@ static const struct option_def defs[] = {
      "Sampling", "Length of a batch, aligned to the wall clock. The first one ends within 5s."},
     {"stack-bytes", OPTION_BYTES, AT(stack_bytes), "SIZE", "16KiB", 0, 65528, "Sampling",
      "How much of a user stack each sample holds, a multiple of 8; 0: none."},
+    {"stack-bytes-max", OPTION_BYTES, AT(stack_bytes_max), "SIZE", "65528", 0, 65528, "Sampling",
+     "What stack-bytes grows to by itself while more than one stack in a hundred is cut, as far as "
+     "ring-bytes has room for 8 samples; at most stack-bytes: it stays as it is."},
+    {"live-tail", OPTION_DURATION, AT(tail_ns), "TIME", "0s", 0, NS_PER_SEC, "Sampling",
+     "Read the rest of a stack that is cut from the process itself, if the sample is not older "
+     "than "
+     "this and the stack unchanged at the seam; 0s: never. Such callers are counted as "
+     "frames_live."},
     {"ring-bytes", OPTION_BYTES, AT(ring_bytes), "SIZE", "512KiB", 32 << 10, 512 << 10, "Sampling",
      "Memory for samples per CPU, a power of two; half as much again holds news of processes."},
     {"max-stacks", OPTION_UINT, AT(max_stacks), "N", "200000", 1000, 1000000, "Sampling",

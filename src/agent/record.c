@@ -101,6 +101,7 @@ static void parse_sample(const struct record_format *f, struct cursor *c, struct
         if (size) {
             s->stack = size <= (size_t)(c->end - c->at) ? take(c, (size_t)size) : take(c, SIZE_MAX);
             uint64_t copied = take_u64(c);
+            s->stack_room = (size_t)size;
             s->stack_len = s->stack && copied <= size ? (size_t)copied : 0;
         }
     }

@@ -45,6 +45,7 @@ struct record_sample {
     const uint64_t *regs; /* one per bit of the format's regs_user, lowest first */
     const uint8_t *stack; /* from the user stack pointer upwards */
     size_t stack_len;     /* bytes that the kernel could copy */
+    size_t stack_room;    /* bytes that the event asked for */
     bool has_cgroup;
     uint64_t cgroup; /* id */
 };

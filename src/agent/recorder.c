@@ -130,6 +130,19 @@ void recorder_put_known(struct recorder *recorder, const struct record *record)
     put(recorder, recorder->known.data, recorder->known.len);
 }
 
+void recorder_put_memory(struct recorder *recorder, pid_t pid, uint64_t address, const void *bytes,
+                         size_t len)
+{
+    static const uint8_t zeros[8];
+    size_t fill = (8 - len % 8) % 8;
+    put_chunk(recorder, RECORDING_MEMORY, 0, 24 + len + fill);
+    put_u64(recorder, (uint64_t)pid);
+    put_u64(recorder, address);
+    put_u64(recorder, len);
+    put(recorder, bytes, len);
+    put(recorder, zeros, fill);
+}
+
 void recorder_put_turn(struct recorder *recorder, uint64_t until)
 {
     put_chunk(recorder, RECORDING_TURN, 0, until);

@@ -14,11 +14,14 @@
  *
  * RING: bytes of a ring, behind those of its last chunk; records may lie across. KNOWN: records of
  * what /proc told, before all that follows and before the turn at hand. TURN: n is the time up to
- * which the rings were merged then. */
+ * which the rings were merged then. MEMORY: u64 pid, u64 address, u64 length, and so many bytes
+ * that the process had there, filled up to a multiple of 8: read on the way, for the turn at hand.
+ */
 #pragma once
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "agent/merge.h"
 #include "agent/record.h"
@@ -34,7 +37,12 @@ struct ring;
 #define RECORDING_MAX_RINGS   8192u
 #define RECORDING_MAX_CHUNK   (16u << 20)
 
-enum recording_chunk { RECORDING_RING = 1, RECORDING_KNOWN = 2, RECORDING_TURN = 3 };
+enum recording_chunk {
+    RECORDING_RING = 1,
+    RECORDING_KNOWN = 2,
+    RECORDING_TURN = 3,
+    RECORDING_MEMORY = 4
+};
 
 struct recording_info {
     struct record_format format;
@@ -52,6 +60,8 @@ void recorder_reset_ring(struct recorder *recorder, uint32_t id);
 /* What the ring holds and has not been written yet. */
 void recorder_put_ring(struct recorder *recorder, const struct ring *ring);
 void recorder_put_known(struct recorder *recorder, const struct record *record);
+void recorder_put_memory(struct recorder *recorder, pid_t pid, uint64_t address, const void *bytes,
+                         size_t len);
 void recorder_put_turn(struct recorder *recorder, uint64_t until);
 int recorder_close(struct recorder **recorder, struct err *err);
 
@@ -66,3 +76,7 @@ void replay_free(struct replay **replay);
  * writer was killed) ends before it. */
 int replay_turn(struct replay *replay, merge_fn fn, void *ctx, uint64_t *ret_until,
                 struct err *err);
+
+/* What process `pid` had at `address` when that was read for the turns so far, or for the one at
+ * hand: only what was asked for then, by its start, can be had. Gives how many of `len` bytes. */
+size_t replay_read_memory(void *replay, pid_t pid, uint64_t address, void *to, size_t len);

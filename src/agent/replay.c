@@ -8,6 +8,7 @@
 
 #include "agent/merge.h"
 #include "agent/recording.h"
+#include "agent/replay_memory.h"
 #include "agent/ring.h"
 #include "base/buf.h"
 #include "base/cleanup.h"
@@ -29,7 +30,8 @@ struct replay {
     struct replay_ring *rings;
     struct ring **list; /* of all rings, for the merge */
     uint32_t count;
-    struct buf known;
+    struct buf known, piece;
+    struct replay_memory *memory;
     struct merge merge;
     uint64_t offset; /* in the file, of the chunk at hand */
 };
@@ -44,6 +46,8 @@ void replay_free(struct replay **replay)
     free(r->rings);
     free(r->list);
     buf_free(&r->known);
+    buf_free(&r->piece);
+    replay_memory_free(&r->memory);
     merge_free(&r->merge);
     if (r->file)
         fclose(r->file);
@@ -168,6 +172,27 @@ static int merge_turn(struct replay *r, merge_fn fn, void *ctx, uint64_t until)
     return code;
 }
 
+static int take_memory(struct replay *r, uint64_t n)
+{
+    uint64_t head[3];
+    r->piece.len = 0;
+    int code = append_bytes(r, &r->piece, n);
+    if (code < 0)
+        return code;
+    if (n < sizeof(head))
+        return -EBADMSG;
+    memcpy(head, r->piece.data, sizeof(head));
+    if (head[2] > n - sizeof(head))
+        return -EBADMSG;
+    return replay_memory_put(&r->memory, head[0], head[1], r->piece.data + sizeof(head), head[2]);
+}
+
+size_t replay_read_memory(void *replay, pid_t pid, uint64_t address, void *to, size_t len)
+{
+    const struct replay *r = replay;
+    return replay_memory_get(r->memory, (uint64_t)pid, address, to, len);
+}
+
 /* 1 after a turn, 0 for other chunks. */
 static int take_chunk(struct replay *r, const uint32_t head[2], uint64_t n, merge_fn fn, void *ctx)
 {
@@ -184,6 +209,8 @@ static int take_chunk(struct replay *r, const uint32_t head[2], uint64_t n, merg
         int code = append_bytes(r, &r->known, n);
         return code < 0 ? code : take_known(r, fn, ctx);
     }
+    if (head[0] == RECORDING_MEMORY)
+        return take_memory(r, n);
     if (head[0] != RECORDING_RING)
         return -EBADMSG;
     int code = reserve_ring(r, head[1]);

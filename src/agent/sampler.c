@@ -16,8 +16,10 @@
 #include "agent/attach.h"
 #include "agent/cgroups.h"
 #include "agent/counters.h"
+#include "agent/dump_size.h"
 #include "agent/hotplug.h"
 #include "agent/merge.h"
+#include "agent/peek.h"
 #include "agent/priority.h"
 #include "agent/procfs.h"
 #include "agent/recording.h"
@@ -47,6 +49,8 @@ struct sampler {
     struct recorder *recorder;
     struct hotplug *hotplug;
     struct attach *attach;
+    struct peek *peek;
+    struct dump_size dump;
     struct cpu *cpus;
     size_t cpu_count;
     struct ring **rings; /* of the CPUs that are online */
@@ -56,7 +60,7 @@ struct sampler {
     int64_t attached_ns, drained_ns;
     pthread_t thread;
     bool started;
-    _Atomic uint32_t online;
+    _Atomic uint32_t online, stack_bytes;
     _Atomic size_t processes, ring_bytes;
     _Atomic uint64_t drains;
 };
@@ -148,12 +152,52 @@ static void drain(struct sampler *s, uint64_t until)
     s->drained_ns = clock_ns(CLOCK_MONOTONIC);
 }
 
+/* ---- how much of a stack is copied */
+
+/* In the midst of draining: the events are opened anew behind it. */
+static void take_dumps(void *ctx, const struct stacker_dumps *dumps)
+{
+    struct sampler *s = ctx;
+    if (s->features.all_cpus && s->features.user_stack)
+        dump_size_judge(&s->dump, dumps);
+}
+
+static void reopen_samples(struct sampler *s)
+{
+    uint32_t before = s->config.cpu.event.stack_bytes;
+    s->config.cpu.event.stack_bytes = s->dump.bytes;
+    drain(s, (uint64_t)clock_ns(CLOCK_MONOTONIC));
+    for (size_t i = 0; i < s->cpu_count; i++) {
+        struct err err = {0};
+        if (!s->cpus[i].online)
+            continue;
+        if (cpu_reopen_sample(&s->cpus[i], &s->config.cpu, &s->features, &err) < 0)
+            log_err("a CPU is not sampled any more error=\"%s\"", err.text);
+        watch(s, s->cpus[i].sample_fd);
+        if (s->recorder)
+            recorder_reset_ring(s->recorder, s->cpus[i].sample.id);
+    }
+    list_rings(s);
+    s->stack_bytes = s->dump.bytes;
+    log_info("samples hold more or less of a stack from now on stack_bytes=%u before=%u",
+             s->dump.bytes, before);
+}
+
 /* Reading /proc takes long where there are thousands of processes: the rings do not wait. */
 static void record_known(void *ctx, const struct record *record)
 {
     struct sampler *s = ctx;
     if (s->recorder)
         recorder_put_known(s->recorder, record);
+}
+
+static size_t read_memory(void *ctx, pid_t pid, uint64_t address, void *to, size_t len)
+{
+    struct sampler *s = ctx;
+    size_t got = peek_read(s->peek, pid, address, to, len);
+    if (s->recorder && got)
+        recorder_put_memory(s->recorder, pid, address, to, got);
+    return got;
 }
 
 static int know(void *ctx, const struct record *record)
@@ -179,6 +223,8 @@ static void turn(struct sampler *s)
     uint64_t until = (uint64_t)clock_ns(CLOCK_MONOTONIC) - SLACK_NS;
     drain(s, until);
     collector_tick(s->collector, until, clock_monotonic_to_real());
+    if (s->dump.bytes != s->config.cpu.event.stack_bytes)
+        reopen_samples(s);
     if (collector_take_stale(s->collector))
         scan(s);
     if (s->attach && (int64_t)until - s->attached_ns > ATTACH_NS) {
@@ -271,6 +317,7 @@ static void free_sampler(struct sampler *s)
     free(s->rings);
     merge_free(&s->merge);
     collector_free(&s->collector);
+    peek_stop(&s->peek);
     cgroups_free(&s->cgroups);
     hotplug_close(&s->hotplug);
     const int fds[] = {s->proc_fd, s->epoll_fd, s->stop_fd};
@@ -316,6 +363,8 @@ static int begin(struct sampler *s, const struct collector_sinks *sinks, struct 
         r = hotplug_open(&s->hotplug, err);
     if (r == 0)
         r = cgroups_new(&s->cgroups, err);
+    if (r == 0)
+        r = peek_start(s->counters, &s->peek, err);
     if (r < 0)
         return r;
     watch(s, hotplug_fd(s->hotplug));
@@ -328,7 +377,12 @@ static int begin(struct sampler *s, const struct collector_sinks *sinks, struct 
     c->cgroups_from_proc = !s->features.sample_cgroup;
     c->known = record_known;
     c->known_ctx = s;
-    r = collector_new(c, sinks, objects, s->cgroups, s->counters, now, to_real_ns, &s->collector,
+    c->peek = read_memory;
+    c->peek_ctx = s;
+    struct collector_sinks own = *sinks;
+    own.dumps = take_dumps;
+    own.dumps_ctx = s;
+    r = collector_new(c, &own, objects, s->cgroups, s->counters, now, to_real_ns, &s->collector,
                       err);
     if (r == 0)
         r = open_recorder(s, now, to_real_ns, err);
@@ -352,6 +406,8 @@ int sampler_start(const struct sampler_config *config, const struct collector_si
     s->config = *config;
     s->counters = counters;
     s->proc_fd = s->epoll_fd = s->stop_fd = -1;
+    s->stack_bytes = config->cpu.event.stack_bytes;
+    dump_size_init(&s->dump, s->stack_bytes, config->stack_bytes_max, config->cpu.ring_bytes);
     int r = begin(s, sinks, objects, err);
     if (r == 0 && (r = -pthread_create(&s->thread, NULL, run_first, s)) < 0)
         err_errno(err, r, "starting the sampling thread");
@@ -383,6 +439,7 @@ void sampler_read_status(struct sampler *sampler, struct sampler_status *ret)
     *ret = (struct sampler_status){
         .cpus = sampler->online,
         .ring_bytes = sampler->ring_bytes,
+        .stack_bytes = sampler->stack_bytes,
         .processes = sampler->processes,
         .drains = sampler->drains,
     };

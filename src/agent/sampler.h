@@ -15,8 +15,10 @@ struct sampler;
 struct sampler_config {
     struct cpu_config cpu;
     struct collector_config collector; /* proc_fd, regs_mask and cgroups_from_proc are filled in */
-    bool realtime;                     /* run at SCHED_FIFO where allowed */
-    const char *record;                /* file for a recording, or NULL */
+    uint32_t stack_bytes_max; /* what event.stack_bytes may grow to; it begins there and never goes
+                                 below */
+    bool realtime;            /* run at SCHED_FIFO where allowed */
+    const char *record;       /* file for a recording, or NULL */
 };
 
 /* Opens the events; when it returns 0, samples are being taken. The sinks are called on the
@@ -31,6 +33,7 @@ void sampler_stop(struct sampler **sampler);
 struct sampler_status {
     uint32_t cpus;
     size_t ring_bytes;
+    uint32_t stack_bytes; /* of each sample */
     size_t processes;
     uint64_t drains;
 };

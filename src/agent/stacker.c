@@ -4,13 +4,28 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "agent/counters.h"
 #include "agent/object.h"
+#include "agent/peek.h"
 #include "agent/process.h"
 #include "agent/record.h"
 #include "agent/tables.h"
+#include "base/clock.h"
 #include "base/err.h"
+#include "unwind/cfi_image.h"
+#include "unwind/code.h"
+
+/* Code around a pc that is followed to its return: most functions are small, some are not. */
+#define CODE_NEAR 4096u
+#define CODE_WIDE 65536u
+
+/* Of the rest of a stack. */
+#define TAIL_MAX (128u << 10)
+
+/* What a stack needed farther above sp was no part of it: it led to another one. */
+#define STACK_BYTES_MAX (8u << 20)
 
 struct stacker {
     struct stacker_config config;
@@ -22,7 +37,13 @@ struct stacker {
 
     /* The sample at hand. */
     struct process *process;
+    const struct record_sample *sample;
+    uint64_t time;
     bool pending;
+
+    struct stacker_dumps dumps;
+    uint8_t *tail; /* PEEK_MAX bytes, where they are wanted */
+    uint8_t code[CODE_WIDE];
 };
 
 int stacker_new(const struct stacker_config *config, struct objects *objects,
@@ -35,8 +56,10 @@ int stacker_new(const struct stacker_config *config, struct objects *objects,
     s->objects = objects;
     s->counters = counters;
     int r = unwinder_new(&s->unwinder, err);
+    if (r == 0 && config->tail_ns && !(s->tail = malloc(PEEK_MAX)))
+        r = err_errno(err, -ENOMEM, "the stacker");
     if (r < 0) {
-        free(s);
+        stacker_free(&s);
         return r;
     }
     *ret = s;
@@ -47,7 +70,9 @@ void stacker_free(struct stacker **stacker)
 {
     if (!*stacker)
         return;
-    unwinder_free(&(*stacker)->unwinder);
+    if ((*stacker)->unwinder)
+        unwinder_free(&(*stacker)->unwinder);
+    free((*stacker)->tail);
     free(*stacker);
     *stacker = NULL;
 }
@@ -55,12 +80,24 @@ void stacker_free(struct stacker **stacker)
 void stacker_turn(struct stacker *stacker, uint32_t window)
 {
     unwinder_forget(stacker->unwinder);
+    unwinder_forget_code(stacker->unwinder);
     stacker->window = window;
+}
+
+void stacker_take_tables(struct stacker *stacker)
+{
+    unwinder_forget(stacker->unwinder);
 }
 
 static bool has_code_of_file(const struct object *o)
 {
     return o->kind == OBJECT_ELF || o->kind == OBJECT_VDSO;
+}
+
+static struct object_place place_of(const struct process *p, const struct mapping *m)
+{
+    return (struct object_place){
+        .pid = (pid_t)p->pid, .ppid = (pid_t)p->ppid, .start = m->start, .end = m->end};
 }
 
 static bool find(void *ctx, uint64_t pc, struct unwind_place *ret)
@@ -71,13 +108,11 @@ static bool find(void *ctx, uint64_t pc, struct unwind_place *ret)
         return false;
     struct object *o = m->object;
     ret->object = o;
-    ret->offset = o->kind == OBJECT_ANON ? pc : pc - m->start + m->file_offset;
+    ret->made = o->kind == OBJECT_ANON;
+    ret->offset = ret->made ? pc : pc - m->start + m->file_offset;
     if (!has_code_of_file(o))
         return true;
-    struct object_place place = {.pid = (pid_t)s->process->pid,
-                                 .ppid = (pid_t)s->process->ppid,
-                                 .start = m->start,
-                                 .end = m->end};
+    struct object_place place = place_of(s->process, m);
     if (object_wants_open(s->objects, o, s->window, place.pid))
         s->config.open(s->config.ctx, o, &place);
     if (s->config.tables) {
@@ -85,6 +120,78 @@ static bool find(void *ctx, uint64_t pc, struct unwind_place *ret)
         s->pending = s->pending || ret->pending;
     }
     return true;
+}
+
+static bool find_cfi(void *ctx, uint64_t pc, const struct cfi_image **ret, uint64_t *ret_bias)
+{
+    struct stacker *s = ctx;
+    const struct mapping *m = process_find_mapping(s->process, pc);
+    if (!m || !s->config.tables || !has_code_of_file(m->object))
+        return false;
+    struct object_place place = place_of(s->process, m);
+    bool pending;
+    uint64_t address;
+    const struct cfi_image *image =
+        tables_find_image(s->config.tables, m->object, &place, &pending);
+    s->pending = s->pending || pending;
+    if (!image || !cfi_image_address(image, pc - m->start + m->file_offset, &address))
+        return false;
+    *ret = image;
+    *ret_bias = pc - address;
+    return true;
+}
+
+/* Of the mapping that `pc` lies in; what was read is what is there now, and made code may have been
+ * made over since the sample: the unwinder takes it for the guess it is. */
+static bool read_code(void *ctx, uint64_t pc, bool wide, struct code_piece *ret)
+{
+    struct stacker *s = ctx;
+    const struct mapping *m = process_find_mapping(s->process, pc);
+    if (!m)
+        return false;
+    /* Three quarters lie behind the pc: that is where code goes on. */
+    uint64_t before = (wide ? CODE_WIDE : CODE_NEAR) / 4;
+    uint64_t from = pc - m->start > before ? pc - before : m->start;
+    uint64_t to = m->end - pc > before * 3 ? pc + before * 3 : m->end;
+    size_t len = s->config.peek(s->config.ctx, s->process, from, s->code, to - from);
+    *ret = (struct code_piece){s->code, len, from};
+    return len > pc - from;
+}
+
+/* Only just after the sample: the thread has gone on since, but who called it changes less. */
+static size_t read_tail(void *ctx, uint64_t from, size_t checked, const uint8_t **ret)
+{
+    struct stacker *s = ctx;
+    const struct record_sample *sample = s->sample;
+    if (clock_ns(CLOCK_MONOTONIC) - (int64_t)s->time > s->config.tail_ns ||
+        checked > PEEK_MAX - TAIL_MAX)
+        return 0;
+    size_t got = s->config.peek(s->config.ctx, s->process, from, s->tail, checked + TAIL_MAX);
+    if (got <= checked ||
+        memcmp(s->tail, sample->stack + sample->stack_len - checked, checked) != 0)
+        return 0;
+    *ret = s->tail + checked;
+    return got - checked;
+}
+
+static void count_dump(struct stacker *s)
+{
+    const struct unwind_stack *stack = &s->stack;
+    uint64_t used = stack->stack_used;
+    if (stack->end == UNWIND_END_kernel_only || !s->sample->stack || s->pending)
+        return;
+    s->dumps.stacks++;
+    if (used > s->sample->stack_len && used < STACK_BYTES_MAX)
+        s->dumps.cut += s->sample->stack_len == s->sample->stack_room;
+    else if (used < STACK_BYTES_MAX)
+        s->dumps.deep += used > s->sample->stack_room / 2;
+}
+
+struct stacker_dumps stacker_take_dumps(struct stacker *stacker)
+{
+    struct stacker_dumps dumps = stacker->dumps;
+    stacker->dumps = (struct stacker_dumps){0};
+    return dumps;
 }
 
 void stacker_count(struct stacker *stacker)
@@ -110,6 +217,7 @@ void stacker_count(struct stacker *stacker)
     }
     if (s->pending)
         counter_add(s->counters, stacks_pending, 1);
+    count_dump(s);
 }
 
 /* Memory may have become executable by mprotect(2), which tells nobody. */
@@ -122,7 +230,7 @@ static bool leaf_is_unmapped(const struct unwind_stack *stack)
 }
 
 const struct unwind_stack *stacker_run(struct stacker *stacker, struct process *process,
-                                       uint64_t now, const struct record_sample *sample)
+                                       uint64_t time, const struct record_sample *sample)
 {
     struct stacker *s = stacker;
     struct unwind_sample input = {
@@ -137,10 +245,17 @@ const struct unwind_stack *stacker_run(struct stacker *stacker, struct process *
         .stack_len = sample->stack_len,
     };
     s->process = process;
+    s->sample = sample;
+    s->time = time;
     s->pending = false;
-    struct unwind_space space = {process_maps_id(process), find, s};
+    struct unwind_space space = {.id = process_maps_id(process),
+                                 .find = find,
+                                 .find_cfi = find_cfi,
+                                 .read_code = s->config.peek ? read_code : NULL,
+                                 .read_tail = s->tail && s->config.peek ? read_tail : NULL,
+                                 .ctx = s};
     unwinder_run(s->unwinder, &input, &space, &s->stack);
-    if (leaf_is_unmapped(&s->stack) && s->config.rescan(s->config.ctx, process, now)) {
+    if (leaf_is_unmapped(&s->stack) && s->config.rescan(s->config.ctx, process, time)) {
         space.id = process_maps_id(process);
         unwinder_run(s->unwinder, &input, &space, &s->stack);
     }

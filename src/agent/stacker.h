@@ -21,6 +21,8 @@ struct tables;
 struct stacker_config {
     size_t chain_max; /* perf_event_max_stack */
     uint64_t regs_mask;
+    int64_t tail_ns;       /* how old a sample may be for the rest of its stack to be read from the
+                                    process itself; 0: that is never done */
     struct tables *tables; /* NULL: user stacks come from the kernel's callchain */
 
     /* An object has samples: its file should be opened soon, by another thread. */
@@ -28,6 +30,10 @@ struct stacker_config {
 
     /* Reads the process's mappings again, if it is worth it; true if it did. */
     bool (*rescan)(void *ctx, struct process *process, uint64_t now);
+
+    /* Copies what the process has in memory there, now, and gives how many bytes of `len`. */
+    size_t (*peek)(void *ctx, const struct process *process, uint64_t address, void *to,
+                   size_t len);
     void *ctx;
 };
 
@@ -36,16 +42,27 @@ int stacker_new(const struct stacker_config *config, struct objects *objects,
                 struct counters *counters, struct stacker **ret, struct err *err);
 void stacker_free(struct stacker **stacker);
 
-/* Objects must be asked for anew, and tables may have come or gone. */
+/* A window begins: objects must be asked for anew, and what code without a file said is old. */
 void stacker_turn(struct stacker *stacker, uint32_t window);
+
+/* Tables have come or gone. */
+void stacker_take_tables(struct stacker *stacker);
 
 /* The stack is the stacker's, valid until the next call. Frames' objects are struct object *,
  * without a reference: they live as long as the process's mappings. */
 const struct unwind_stack *stacker_run(struct stacker *stacker, struct process *process,
-                                       uint64_t now, const struct record_sample *sample);
+                                       uint64_t time, const struct record_sample *sample);
 
 /* Of the last run: a table it needed is being built. */
 bool stacker_is_pending(const struct stacker *stacker);
 
-/* Counts the last run's end and methods. */
+/* Counts the last run's end and methods, and what it needed of the copied stack. */
 void stacker_count(struct stacker *stacker);
+
+/* User stacks counted since the last call. */
+struct stacker_dumps {
+    uint64_t stacks;
+    uint64_t cut;  /* that a larger copy would have held whole, or longer */
+    uint64_t deep; /* that needed more than half of the copy */
+};
+struct stacker_dumps stacker_take_dumps(struct stacker *stacker);

@@ -73,6 +73,8 @@ static void write_sampler(struct buf *b, struct sampler *sampler)
     if (sampler)
         sampler_read_status(sampler, &s);
     one(b, "podflamed_cpus", METRICS_GAUGE, "CPUs that are sampled.", s.cpus);
+    one(b, "podflamed_stack_bytes", METRICS_GAUGE, "Of a user stack that each sample holds.",
+        s.stack_bytes);
     one(b, "podflamed_ring_bytes", METRICS_GAUGE, "Memory of the rings.", s.ring_bytes);
     one(b, "podflamed_processes", METRICS_GAUGE, "Processes in the table.", s.processes);
     one(b, "podflamed_drains_total", METRICS_COUNTER, "Times the rings were drained.", s.drains);

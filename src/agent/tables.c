@@ -24,6 +24,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "symbol/elf.h"
+#include "unwind/cfi_image.h"
 #include "unwind/table.h"
 #include "unwind/unwind.h"
 
@@ -32,13 +33,17 @@
 /* A file that could not be opened or read may be there with the next process. */
 #define RETRY_NS (30 * NS_PER_SEC)
 
-enum state { STATE_ASKED, STATE_READY, STATE_FAILED };
+/* Of one object's CFI; few frames need it, so few objects' are there. */
+#define IMAGE_BYTES_MAX ((size_t)8 << 20)
+
+enum state { STATE_NONE, STATE_ASKED, STATE_READY, STATE_FAILED };
 
 struct entry {
     struct symbol_key key;
-    enum state state;
+    enum state state, image_state;
     struct unwind_table *table;
-    size_t bytes;
+    struct cfi_image *image;
+    size_t bytes; /* of both */
     int64_t failed_ns;
     uint64_t used; /* turn in which it was last asked for */
     UT_hash_handle hh;
@@ -48,7 +53,9 @@ struct job {
     struct object *object;
     struct object_place place;
     struct symbol_key key;
+    bool wants_image;
     struct unwind_table *table; /* the answer; NULL: none */
+    struct cfi_image *image;    /* likewise */
 };
 
 struct tables {
@@ -117,6 +124,17 @@ static struct unwind_table *build(struct tables *t, struct job *job)
     return table;
 }
 
+static struct cfi_image *read_image(struct tables *t, struct job *job)
+{
+    struct err err = {0};
+    struct cfi_image *image = NULL;
+    _cleanup_close_ int fd = open_file(t, job, &err);
+    int r = fd < 0 ? fd : cfi_image_read(fd, IMAGE_BYTES_MAX, &image, &err);
+    if (r < 0)
+        log_debug("no CFI for libunwind object=\"%s\" error=\"%s\"", job->object->path, err.text);
+    return image;
+}
+
 static void *run(void *arg)
 {
     struct tables *t = arg;
@@ -132,7 +150,10 @@ static void *run(void *arg)
         memmove(t->queue, t->queue + 1, --t->queued * sizeof(*t->queue));
         t->building = 1;
         pthread_mutex_unlock(&t->lock);
-        job.table = build(t, &job);
+        if (job.wants_image)
+            job.image = read_image(t, &job);
+        else
+            job.table = build(t, &job);
         object_unref(t->objects, &job.object);
         pthread_mutex_lock(&t->lock);
         t->building = 0;
@@ -174,6 +195,15 @@ int tables_start(const struct tables_config *config, struct objects *objects,
     return 0;
 }
 
+static void drop(struct tables *t, struct entry *e)
+{
+    t->bytes -= e->bytes;
+    HASH_DEL(t->by_key, e);
+    unwind_table_free(&e->table);
+    cfi_image_free(&e->image);
+    free(e);
+}
+
 void tables_stop(struct tables **tables)
 {
     struct tables *t = *tables;
@@ -187,14 +217,13 @@ void tables_stop(struct tables **tables)
     pthread_join(t->thread, NULL);
     for (uint32_t i = 0; i < t->queued; i++)
         object_unref(t->objects, &t->queue[i].object);
-    for (uint32_t i = 0; i < t->done_count; i++)
+    for (uint32_t i = 0; i < t->done_count; i++) {
         unwind_table_free(&t->done[i].table);
-    struct entry *e, *next;
-    HASH_ITER (hh, t->by_key, e, next) {
-        HASH_DEL(t->by_key, e);
-        unwind_table_free(&e->table);
-        free(e);
+        cfi_image_free(&t->done[i].image);
     }
+    struct entry *e, *next;
+    HASH_ITER (hh, t->by_key, e, next)
+        drop(t, e);
     table_dir_close(&t->dir);
     pthread_cond_destroy(&t->asked_for);
     pthread_cond_destroy(&t->answered);
@@ -205,13 +234,16 @@ void tables_stop(struct tables **tables)
 
 /* ---- the sampling thread */
 
-static bool ask(struct tables *t, struct object *object, const struct object_place *place)
+static bool ask(struct tables *t, struct object *object, const struct object_place *place,
+                bool wants_image)
 {
     pthread_mutex_lock(&t->lock);
     bool room = t->queued < QUEUE_MAX;
     if (room) {
-        t->queue[t->queued++] =
-            (struct job){.object = object_ref(object), .place = *place, .key = object->key};
+        t->queue[t->queued++] = (struct job){.object = object_ref(object),
+                                             .place = *place,
+                                             .key = object->key,
+                                             .wants_image = wants_image};
         pthread_cond_signal(&t->asked_for);
     }
     pthread_mutex_unlock(&t->lock);
@@ -226,14 +258,14 @@ const struct unwind_table *tables_find(struct tables *tables, struct object *obj
     *ret_pending = false;
     HASH_FIND(hh, t->by_key, &object->key, sizeof(object->key), e);
     if (e && e->state == STATE_FAILED && clock_ns(CLOCK_MONOTONIC) - e->failed_ns > RETRY_NS) {
-        HASH_DEL(t->by_key, e);
-        free(e);
+        drop(t, e);
         e = NULL;
     }
     if (!e) {
-        if (!ask(t, object, place) || !(e = calloc(1, sizeof(*e))))
+        if (!ask(t, object, place, false) || !(e = calloc(1, sizeof(*e))))
             return NULL;
         e->key = object->key;
+        e->state = STATE_ASKED;
         HASH_ADD(hh, t->by_key, key, sizeof(e->key), e);
     }
     e->used = t->turn;
@@ -241,10 +273,42 @@ const struct unwind_table *tables_find(struct tables *tables, struct object *obj
     return e->table;
 }
 
+const struct cfi_image *tables_find_image(struct tables *tables, struct object *object,
+                                          const struct object_place *place, bool *ret_pending)
+{
+    struct entry *e;
+    *ret_pending = false;
+    HASH_FIND(hh, tables->by_key, &object->key, sizeof(object->key), e);
+    if (!e || e->state != STATE_READY)
+        return NULL;
+    if (e->image_state == STATE_NONE && ask(tables, object, place, true))
+        e->image_state = STATE_ASKED;
+    *ret_pending = e->image_state == STATE_ASKED;
+    return e->image;
+}
+
+static void take_image(struct tables *t, struct entry *e, struct job *job)
+{
+    if (!e || e->image_state != STATE_ASKED) {
+        cfi_image_free(&job->image);
+        return;
+    }
+    e->image = TAKE_PTR(job->image);
+    e->image_state = e->image ? STATE_READY : STATE_FAILED;
+    if (e->image) {
+        e->bytes += cfi_image_bytes(e->image);
+        t->bytes += cfi_image_bytes(e->image);
+    }
+}
+
 static void take_answer(struct tables *t, struct job *job)
 {
     struct entry *e;
     HASH_FIND(hh, t->by_key, &job->key, sizeof(job->key), e);
+    if (job->wants_image) {
+        take_image(t, e, job);
+        return;
+    }
     if (!e || e->state == STATE_READY) {
         unwind_table_free(&job->table);
         return;
@@ -255,7 +319,7 @@ static void take_answer(struct tables *t, struct job *job)
     if (e->table) {
         struct unwind_table_info info;
         unwind_table_describe(e->table, &info);
-        e->bytes = info.bytes;
+        e->bytes += info.bytes;
         t->bytes += info.bytes;
     }
 }
@@ -269,11 +333,8 @@ static void drop_oldest(struct tables *t)
     }
     if (!oldest)
         return;
-    t->bytes -= oldest->bytes;
     counter_add(t->counters, tables_dropped, 1);
-    HASH_DEL(t->by_key, oldest);
-    unwind_table_free(&oldest->table);
-    free(oldest);
+    drop(t, oldest);
 }
 
 /* That an object has no table is remembered for as long as it would not be asked for again: there
@@ -285,8 +346,7 @@ static void forget_failed(struct tables *t)
     HASH_ITER (hh, t->by_key, e, next) {
         if (e->state != STATE_FAILED || now - e->failed_ns <= RETRY_NS)
             continue;
-        HASH_DEL(t->by_key, e);
-        free(e);
+        drop(t, e);
     }
 }
 

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct cfi_image;
 struct counters;
 struct err;
 struct object;
@@ -30,6 +31,10 @@ void tables_stop(struct tables **tables);
  * if it is being built, which is asked for here. */
 const struct unwind_table *tables_find(struct tables *tables, struct object *object,
                                        const struct object_place *place, bool *ret_pending);
+
+/* Likewise the object's CFI itself, for libunwind. The object's table must have been found. */
+const struct cfi_image *tables_find_image(struct tables *tables, struct object *object,
+                                          const struct object_place *place, bool *ret_pending);
 
 /* Takes over what was built meanwhile, and drops what was not asked for longest while there is more
  * than max_bytes. True if a table came: places that were pending may be known now. */

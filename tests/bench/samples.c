@@ -24,6 +24,7 @@
 #include "base/err.h"
 #include "symbol/elf.h"
 #include "unwind/arch.h"
+#include "unwind/cfi_image.h"
 #include "unwind/table.h"
 
 #define LABEL_NONE UINT32_MAX
@@ -138,6 +139,7 @@ static void open_object(struct samples *s, struct bench_object *o, bool vdso)
     o->bytes = bytes;
     o->len = (size_t)st.st_size;
     read_headers(o);
+    cfi_image_read(o->fd, (size_t)8 << 20, &o->image, NULL);
     int64_t start = clock_ns(CLOCK_THREAD_CPUTIME_ID);
     struct err err = {0};
     struct unwind_table_info info;
@@ -312,7 +314,8 @@ static int pass(struct load *l, const char *path, struct err *err)
         r = 0;
     }
     processes_free(&l->processes);
-    replay_free(&replay);
+    replay_free(&l->s->replay);
+    l->s->replay = replay;
     forget_labels(l);
     return r;
 }
@@ -361,4 +364,19 @@ const struct bench_module *samples_find_module(const struct bench_space *space, 
             return m;
     }
     return NULL;
+}
+
+size_t samples_read_code(const struct samples *samples, const struct bench_space *space,
+                         const struct bench_mapping *mapping, uint64_t from, uint64_t to,
+                         uint8_t *ret)
+{
+    if (mapping->object == SAMPLES_NO_OBJECT)
+        return replay_read_memory(samples->replay, (pid_t)space->pid, from, ret, to - from);
+    const struct bench_object *o = &samples->objects[mapping->object];
+    uint64_t at = from - mapping->start + mapping->file_offset;
+    if (at >= o->len)
+        return 0;
+    size_t n = to - from < o->len - at ? to - from : o->len - at;
+    memcpy(ret, o->bytes + at, n);
+    return n;
 }

@@ -6,7 +6,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct cfi_image;
 struct err;
+struct replay;
 struct unwind_table;
 
 #define SAMPLES_NO_OBJECT UINT32_MAX
@@ -22,6 +24,7 @@ struct bench_object {
     Elf64_Phdr loads[SAMPLES_LOADS_MAX];
     Elf64_Phdr eh_frame_hdr;    /* p_memsz 0: none */
     struct unwind_table *table; /* NULL: none */
+    struct cfi_image *image;    /* likewise */
 };
 
 struct bench_mapping {
@@ -67,6 +70,7 @@ struct samples {
     uint32_t dump_max;
     uint64_t build_ns, rows; /* of all tables */
     size_t table_bytes;
+    struct replay *replay; /* of the memory that was read when the samples were taken */
 };
 
 /* At most `per_label` samples of each of the corpus's programs, spread over its time; 0: all. */
@@ -75,3 +79,8 @@ int samples_load(const char *path, uint32_t per_label, struct samples **ret, str
 /* NULL if there is none at the address. */
 const struct bench_mapping *samples_find_mapping(const struct bench_space *space, uint64_t address);
 const struct bench_module *samples_find_module(const struct bench_space *space, uint64_t address);
+
+/* Code from `from` to before `to` of a mapping, as stacker.c would read it; gives how many bytes. */
+size_t samples_read_code(const struct samples *samples, const struct bench_space *space,
+                         const struct bench_mapping *mapping, uint64_t from, uint64_t to,
+                         uint8_t *ret);

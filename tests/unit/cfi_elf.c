@@ -1,11 +1,12 @@
 /* cfi_elf.c: takes FDEs, gives an ELF file. See cfi_elf.h.
  *
- *   ELF header | program headers | section names | note | CFI | section headers */
+ *   ELF header | program headers | section names | note | CFI | its index | section headers */
 #include "cfi_elf.h"
 
 #include <assert.h>
 #include <dwarf.h>
 #include <elf.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -70,6 +71,45 @@ void cfi_add_fde(struct buf *section, size_t cie, uint64_t address, uint32_t byt
     end_entry(section, start);
 }
 
+/* ---- the index */
+
+struct pair {
+    int32_t pc, fde; /* from the index's own address */
+};
+
+static int by_pc(const void *a, const void *b)
+{
+    const struct pair *x = a, *y = b;
+    return (x->pc > y->pc) - (x->pc < y->pc);
+}
+
+/* LSB core, "Exception Frames": .eh_frame_hdr. */
+static void add_index(struct buf *to, const struct buf *cfi)
+{
+    struct pair pairs[256];
+    uint32_t count = 0;
+    uint64_t own = CFI_ELF_SECTION + ((cfi->len + 7) & ~(size_t)7);
+    for (size_t at = 0; at + 12 <= cfi->len;) {
+        uint32_t words[3];
+        memcpy(words, cfi->data + at, sizeof(words));
+        assert(count < sizeof(pairs) / sizeof(*pairs));
+        if (words[1]) /* a CIE's is 0 */
+            pairs[count++] = (struct pair){
+                (int32_t)(CFI_ELF_SECTION + at + 8 + (uint64_t)(int32_t)words[2] - own),
+                (int32_t)(CFI_ELF_SECTION + at - own)};
+        at += 4 + words[0];
+    }
+    qsort(pairs, count, sizeof(*pairs), by_pc);
+    const uint8_t head[] = {1, DW_EH_PE_pcrel | DW_EH_PE_sdata4, DW_EH_PE_udata4,
+                            DW_EH_PE_datarel | DW_EH_PE_sdata4};
+    add(to, head, sizeof(head));
+    add_u32(to, (uint32_t)(CFI_ELF_SECTION - own - 4));
+    add_u32(to, count);
+    add(to, pairs, count * sizeof(*pairs));
+}
+
+/* ---- the file */
+
 #define NAMES       "\0.shstrtab\0.note.gnu.build-id\0"
 #define NAME_NAMES  1u
 #define NAME_NOTE   11u
@@ -83,11 +123,16 @@ void cfi_elf_bytes(const struct cfi_elf *elf, struct buf *to)
     const struct buf *cfi = elf->section ? elf->section : &nothing;
     const char *name = elf->section_name ? elf->section_name : ".eh_frame";
     size_t names_len = sizeof(NAMES) - 1 + strlen(name) + 1;
-    size_t names_at = sizeof(Elf64_Ehdr) + 2 * sizeof(Elf64_Phdr);
+    size_t segment_count = elf->indexed ? 4 : 2;
+    size_t names_at = sizeof(Elf64_Ehdr) + segment_count * sizeof(Elf64_Phdr);
     size_t note_at = (names_at + names_len + 7) & ~(size_t)7;
     size_t note_len = elf->build_id ? NOTE_HEADER + elf->build_id_len : 0;
     size_t cfi_at = (note_at + note_len + 7) & ~(size_t)7;
-    size_t headers_at = (cfi_at + cfi->len + 7) & ~(size_t)7;
+    size_t index_at = (cfi_at + cfi->len + 7) & ~(size_t)7;
+    struct buf index = {0};
+    if (elf->indexed)
+        add_index(&index, cfi);
+    size_t headers_at = (index_at + index.len + 7) & ~(size_t)7;
     Elf64_Ehdr header = {
         .e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB, EV_CURRENT},
         .e_type = ET_DYN,
@@ -98,12 +143,12 @@ void cfi_elf_bytes(const struct cfi_elf *elf, struct buf *to)
         .e_shoff = headers_at,
         .e_ehsize = sizeof(header),
         .e_phentsize = sizeof(Elf64_Phdr),
-        .e_phnum = 2,
+        .e_phnum = (uint16_t)segment_count,
         .e_shentsize = sizeof(Elf64_Shdr),
         .e_shnum = SECTIONS,
         .e_shstrndx = 1,
     };
-    Elf64_Phdr segments[2] = {
+    Elf64_Phdr segments[4] = {
         {.p_type = PT_LOAD,
          .p_flags = PF_R | PF_X,
          .p_offset = CFI_ELF_OFFSET,
@@ -116,6 +161,18 @@ void cfi_elf_bytes(const struct cfi_elf *elf, struct buf *to)
          .p_filesz = note_len,
          .p_memsz = note_len,
          .p_align = 4},
+        {.p_type = PT_LOAD,
+         .p_flags = PF_R,
+         .p_offset = cfi_at,
+         .p_vaddr = CFI_ELF_SECTION,
+         .p_filesz = index_at + index.len - cfi_at,
+         .p_memsz = index_at + index.len - cfi_at},
+        {.p_type = PT_GNU_EH_FRAME,
+         .p_flags = PF_R,
+         .p_offset = index_at,
+         .p_vaddr = CFI_ELF_SECTION + index_at - cfi_at,
+         .p_filesz = index.len,
+         .p_memsz = index.len},
     };
     Elf64_Shdr sections[SECTIONS] = {
         {0},
@@ -135,7 +192,7 @@ void cfi_elf_bytes(const struct cfi_elf *elf, struct buf *to)
     Elf64_Nhdr note = {4, (uint32_t)elf->build_id_len, 3 /* NT_GNU_BUILD_ID */};
     size_t start = to->len;
     add(to, &header, sizeof(header));
-    add(to, segments, sizeof(segments));
+    add(to, segments, segment_count * sizeof(*segments));
     add(to, NAMES, sizeof(NAMES) - 1);
     add(to, name, strlen(name) + 1);
     while (to->len - start < note_at)
@@ -148,6 +205,10 @@ void cfi_elf_bytes(const struct cfi_elf *elf, struct buf *to)
     while (to->len - start < cfi_at)
         add_u8(to, 0);
     add(to, cfi->data, cfi->len);
+    while (to->len - start < index_at)
+        add_u8(to, 0);
+    add(to, index.data, index.len);
+    buf_free(&index);
     while (to->len - start < headers_at)
         add_u8(to, 0);
     add(to, sections, sizeof(sections));

@@ -1,6 +1,7 @@
 /* cfi_elf.h: ELF files with CFI that a test chose, made in memory. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,6 +27,7 @@ struct cfi_elf {
     uint32_t code_bytes;      /* of the executable segment */
     const char *section_name; /* NULL: .eh_frame */
     const struct buf *section;
+    bool indexed;         /* .eh_frame_hdr follows the section, and both are loaded */
     const void *build_id; /* NULL: none */
     size_t build_id_len;
 };

@@ -13,28 +13,29 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "cfi_elf.h"
+#include "unwind/code.h"
 #include "unwind/table.h"
 
 #if defined(__x86_64__)
-enum { MACHINE = EM_X86_64, SP = 7, FP = 6, RA = 16, REG = 10 };
+enum { MACHINE = EM_X86_64, SP = 7, FP = 6, RA = 16, REG = 10, KEPT = 3 };
 enum { AT_SP = PERF_REG_X86_SP, AT_FP = PERF_REG_X86_BP, AT_PC = PERF_REG_X86_IP };
 /* ax … ip, then r8 …: the 9 before are ax, bx, cx, dx, si, di, bp, sp, ip. */
-enum { AT_REG = 9 + 2 };
+enum { AT_REG = 9 + 2, AT_KEPT = PERF_REG_X86_BX };
 const uint64_t fake_regs_mask = UINT64_C(0x1ff) | UINT64_C(0xff) << PERF_REG_X86_R8;
 /* struct ucontext, sigcontext 40 bytes on; of its registers rbp is the 11th, rsp 16th, rip 17th. */
 enum { SIGNAL_SKIP = 5, SIGNAL_FP = 10, SIGNAL_SP = 15, SIGNAL_PC = 16 };
 #else
-enum { MACHINE = EM_AARCH64, SP = 31, FP = 29, RA = 30, REG = 20 };
-enum { AT_SP = 31, AT_FP = 29, AT_PC = 32, AT_REG = 20 };
+enum { MACHINE = EM_AARCH64, SP = 31, FP = 29, RA = 30, REG = 10, KEPT = 20 };
+enum { AT_SP = 31, AT_FP = 29, AT_PC = 32, AT_REG = 10, AT_KEPT = 20 };
 const uint64_t fake_regs_mask = (UINT64_C(1) << 33) - 1;
 enum { SIGNAL_SKIP = 39, SIGNAL_FP = 29, SIGNAL_SP = 31, SIGNAL_PC = 32 };
 #endif
-const unsigned fake_register = REG;
+const unsigned fake_register = REG, fake_kept = KEPT;
 
 #define PROGRAM(...) (const uint8_t[]){__VA_ARGS__}, sizeof((uint8_t[]){__VA_ARGS__})
 
 /* Factored by -8; advances are not used, so that the code's alignment does not matter. */
-struct unwind_table *fake_table(void)
+int fake_file(void)
 {
     const struct {
         uint32_t start;
@@ -51,6 +52,11 @@ struct unwind_table *fake_table(void)
         {F_STILL, PROGRAM(DW_CFA_def_cfa_offset, 0)},
         {F_BACK, PROGRAM(DW_CFA_def_cfa_sf, SP, 8)},
         {F_MOVED, PROGRAM(DW_CFA_register, RA, REG)},
+        {F_OTHER, PROGRAM(DW_CFA_def_cfa, KEPT, 16)},
+        {F_KEEPS, PROGRAM(DW_CFA_def_cfa_offset, 32, DW_CFA_offset | KEPT, 2)},
+        {F_SUM, PROGRAM(DW_CFA_def_cfa_expression, 6, DW_OP_breg0 + SP, 0, DW_OP_deref,
+                        DW_OP_breg0 + SP, 0, DW_OP_plus)},
+        {F_ENDLESS, PROGRAM(DW_CFA_def_cfa_expression, 3, DW_OP_skip, 0xfd, 0xff)},
     };
     static const uint8_t initial[] = {DW_CFA_def_cfa, SP, 16, DW_CFA_offset | RA, 1};
     _cleanup_(buf_free) struct buf section = {0};
@@ -60,8 +66,13 @@ struct unwind_table *fake_table(void)
                     functions[i].program, functions[i].len);
     cie = cfi_add_cie(&section, MACHINE, "zRS", initial, sizeof(initial));
     cfi_add_fde(&section, cie, CFI_ELF_ADDRESS + F_SIGNAL, 0x100, NULL, 0);
-    _cleanup_close_ int fd = cfi_elf_open(
-        &(struct cfi_elf){.machine = MACHINE, .code_bytes = F_END, .section = &section});
+    return cfi_elf_open(&(struct cfi_elf){
+        .machine = MACHINE, .code_bytes = F_END, .section = &section, .indexed = true});
+}
+
+struct unwind_table *fake_table(void)
+{
+    _cleanup_close_ int fd = fake_file();
     struct unwind_table *t;
     int r = unwind_table_build(fd, NULL, &t, NULL);
     assert(r == 0);
@@ -73,7 +84,7 @@ void fake_set(struct fake *f, uint64_t pc, uint64_t fp, uint64_t reg)
     f->regs[AT_PC] = pc;
     f->regs[AT_FP] = fp;
     f->regs[AT_SP] = STACK_BASE;
-    f->regs[AT_REG] = reg;
+    f->regs[AT_REG] = f->regs[AT_KEPT] = reg;
 }
 
 void fake_push(struct fake *f, uint64_t word)
@@ -107,7 +118,7 @@ static bool find(void *ctx, uint64_t pc, struct unwind_place *ret)
     struct fake *f = ctx;
     f->asked++;
     if (pc - NO_CFI < 0x1000) {
-        *ret = (struct unwind_place){.object = f, .offset = pc - NO_CFI};
+        *ret = (struct unwind_place){.object = f, .offset = pc - NO_CFI, .made = f->made};
         return true;
     }
     if (pc - CFI_ELF_ADDRESS >= F_END)
@@ -119,9 +130,43 @@ static bool find(void *ctx, uint64_t pc, struct unwind_place *ret)
     return true;
 }
 
+static bool find_cfi(void *ctx, uint64_t pc, const struct cfi_image **ret, uint64_t *ret_bias)
+{
+    struct fake *f = ctx;
+    if (!f->image || pc - CFI_ELF_ADDRESS >= F_END)
+        return false;
+    *ret = f->image;
+    *ret_bias = 0;
+    return true;
+}
+
+static bool read_code(void *ctx, uint64_t pc, bool wide, struct code_piece *ret)
+{
+    struct fake *f = ctx;
+    f->code_read++;
+    if (wide || !f->code || pc - NO_CFI >= f->code_len)
+        return false;
+    *ret = (struct code_piece){f->code, f->code_len, NO_CFI};
+    return true;
+}
+
+static size_t read_tail(void *ctx, uint64_t from, size_t checked, const uint8_t **ret)
+{
+    struct fake *f = ctx;
+    f->tail_checked = checked;
+    assert(from + checked == fake_top(f));
+    *ret = (const uint8_t *)f->tail;
+    return f->tail_words * 8;
+}
+
 struct unwind_space fake_space(struct fake *f)
 {
-    return (struct unwind_space){.id = f->id, .find = find, .ctx = f};
+    return (struct unwind_space){.id = f->id,
+                                 .find = find,
+                                 .find_cfi = find_cfi,
+                                 .read_code = read_code,
+                                 .read_tail = f->tail ? read_tail : NULL,
+                                 .ctx = f};
 }
 
 struct unwind_sample fake_sample(const struct fake *f)
