@@ -25,6 +25,28 @@ const methods: ReadonlyMap<string, Method> = new Map([
     },
   ],
   [
+    "libunwind",
+    {
+      words: "libunwind",
+      meaning: "From CFI that says more than a table's rule can: exact, and slower.",
+    },
+  ],
+  [
+    "code",
+    {
+      words: "following the code",
+      meaning: "For code without CFI: its instructions, followed to where it returns. Nearly exact.",
+    },
+  ],
+  [
+    "live",
+    {
+      words: "memory read later",
+      meaning:
+        "Beyond the copied part of the stack, from memory as it was a moment later (podflamed's --live-tail): callers may have changed meanwhile.",
+    },
+  ],
+  [
     "frame_pointer",
     {
       words: "frame pointer",

@@ -100,7 +100,7 @@ enum frame_kind {
 
 /* Bit i of stacks.methods is the i-th of these, by the names of unwind/unwind.h, whose order is its
  * own. New ones come last; a reader passes over bits it does not know. */
-#define WIRE_METHODS(X) X(table) X(frame_pointer) X(scan) X(chain)
+#define WIRE_METHODS(X) X(table) X(frame_pointer) X(scan) X(chain) X(libunwind) X(code) X(live)
 
 enum wire_method {
 #define X(name) WIRE_METHOD_##name,

@@ -38,7 +38,7 @@ void start(struct collector_kit *k, int64_t after, int proc_fd)
         .chain_max = 127,
         .proc_fd = proc_fd,
     };
-    struct collector_sinks sinks = {take_window, take_open, k};
+    struct collector_sinks sinks = {.window = take_window, .open = take_open, .ctx = k};
     k->to_real_ns = WALL + after * SEC - MONO;
     assert_int_equal(collector_new(&config, &sinks, k->objects, k->cgroups, &k->counters, MONO,
                                    k->to_real_ns, &k->collector, NULL),

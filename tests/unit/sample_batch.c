@@ -62,7 +62,7 @@ static const struct batch_stack stacks[] = {
     {2, 2, 1u << WIRE_METHOD_table},
     {1, 3, 1u << WIRE_METHOD_frame_pointer | 1u << WIRE_METHOD_scan},
     {1, 4, 1u << 31},
-    {0, 5, UINT32_MAX},
+    {0, 5, 1u << WIRE_METHOD_chain | 1u << 30},
     {0, 6, 0},
 };
 
