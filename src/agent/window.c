@@ -183,7 +183,7 @@ static const struct window_node other_node = {.offset = MARKER_other, .kind = FR
 
 static bool is_other(const struct window_node *node)
 {
-    return memcmp(node, &other_node, sizeof(other_node)) == 0;
+    return node->kind == FRAME_MARKER && node->offset == MARKER_other;
 }
 
 int window_add_other(struct window *window, const struct window_key *key, uint32_t methods)

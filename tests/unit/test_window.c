@@ -275,6 +275,21 @@ static void the_rarest_stacks_go_to_other_and_are_counted(void **state)
     assert_true(w->nodes.count <= 101);
 }
 
+static void other_is_never_folded_itself(void **state)
+{
+    _cleanup_(window_free) struct window *w = make_window(20, 10000);
+    assert_int_equal(window_add_other(w, &a_key, 1), 0);
+    for (uint64_t i = 0; i < 200; i++) { /* all are less rare than [other] */
+        uint64_t stack[] = {1000 + i / 10};
+        assert_int_equal(add(w, &a_key, stack, 1), 0);
+    }
+    uint64_t of_other = 0;
+    for (uint32_t i = 0; i < w->samples.count; i++)
+        of_other += is_other(w, sample_at(w, i)->stack) ? sample_at(w, i)->count : 0;
+    assert_true(of_other > 1);
+    assert_int_equal(w->other_count, of_other);
+}
+
 static void other_is_counted_apart_for_each_process_thread_cpu_and_slot(void **state)
 {
     _cleanup_(window_free) struct window *w = make_window(50, 10000);
@@ -413,6 +428,7 @@ int main(void)
         WITH_OBJECTS(a_marker_is_no_frame_of_that_offset),
         WITH_OBJECTS(an_object_lives_as_long_as_a_window_that_has_it),
         WITH_OBJECTS(the_rarest_stacks_go_to_other_and_are_counted),
+        WITH_OBJECTS(other_is_never_folded_itself),
         WITH_OBJECTS(other_is_counted_apart_for_each_process_thread_cpu_and_slot),
         WITH_OBJECTS(sums_are_exact_whatever_the_caps),
         WITH_OBJECTS(a_stack_that_is_there_is_counted_also_when_no_other_fits),
