@@ -27,10 +27,6 @@ struct frame_row { /* of struct table: the batch's frame, without padding */
     uint32_t kind, object, name, unused;
 };
 
-struct stack_row {
-    uint32_t parent, frame;
-};
-
 struct builder {
     char node[256], boot_id[64];
     struct utsname uname;
@@ -118,7 +114,8 @@ int builder_new(const struct builder_config *config, struct objects *objects,
     b->counters = counters;
     b->strings.max_count = WIRE_MAX_STRINGS;
     table_init(&b->frames, sizeof(struct frame_row), sizeof(struct frame_row), WIRE_MAX_FRAMES);
-    table_init(&b->stacks, sizeof(struct stack_row), sizeof(struct stack_row), WIRE_MAX_STACKS);
+    table_init(&b->stacks, sizeof(struct batch_stack), offsetof(struct batch_stack, methods),
+               WIRE_MAX_STACKS);
     table_init(&b->samples, sizeof(struct batch_sample), offsetof(struct batch_sample, count),
                WIRE_MAX_SAMPLES);
     int r = read_machine(b, config->node, err);
@@ -161,10 +158,9 @@ static int add_object(struct builder *b, const char *path, const struct object *
 static const char *marker_name(uint64_t marker)
 {
     static const char *const names[] = {
-        [MARKER_OTHER] = "[other]",
-        [MARKER_TRUNCATED] = "[truncated]",
-        [MARKER_UNKNOWN] = "[unknown]",
-        [MARKER_BROKEN] = "[broken]",
+#define X(id, name, help) [MARKER_##id] = name,
+        MARKERS(X)
+#undef X
     };
     return names[marker];
 }
@@ -297,17 +293,21 @@ static int name_nodes(struct builder *b, const struct window *w)
 
 static int build_stacks(struct builder *b, const struct window *w)
 {
-    struct stack_row root = {UINT32_MAX, 0};
+    struct batch_stack root = {.parent = UINT32_MAX};
     int r = table_add(&b->stacks, &root, &b->stack_of_node[0]);
     /* A parent's row comes before its children's. */
     for (uint32_t i = 1; r >= 0 && i < w->nodes.count; i++) {
         const struct window_node *node = table_row(&w->nodes, i);
-        struct stack_row key = {b->stack_of_node[node->parent], b->frame_of_node[i]};
+        struct batch_stack key = {.parent = b->stack_of_node[node->parent],
+                                  .frame = b->frame_of_node[i]};
         r = table_add(&b->stacks, &key, &b->stack_of_node[i]);
+        if (r >= 0)
+            ((struct batch_stack *)table_row(&b->stacks, b->stack_of_node[i]))->methods |=
+                node->methods;
     }
     if (r < 0)
         return r;
-    ((struct stack_row *)table_row(&b->stacks, 0))->parent = 0;
+    ((struct batch_stack *)table_row(&b->stacks, 0))->parent = 0;
     return 0;
 }
 

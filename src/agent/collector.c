@@ -150,15 +150,17 @@ static int add_root_marker(struct collector *c, const struct unwind_stack *stack
 {
     if (stack->count == 0) {
         counter_add(c->counters, samples_no_stack, 1);
-        return window_add_marker(c->window, 0, MARKER_UNKNOWN, node);
+        return window_add_marker(c->window, 0, MARKER_unknown, node);
     }
     switch (stack->end) {
     case UNWIND_END_truncated:
-        return window_add_marker(c->window, 0, MARKER_TRUNCATED, node);
+        return window_add_marker(c->window, 0, MARKER_truncated, node);
     case UNWIND_END_no_rule:
+        return window_add_marker(c->window, 0, MARKER_no_rule, node);
     case UNWIND_END_unmapped:
+        return window_add_marker(c->window, 0, MARKER_unmapped, node);
     case UNWIND_END_stuck:
-        return window_add_marker(c->window, 0, MARKER_BROKEN, node);
+        return window_add_marker(c->window, 0, MARKER_stuck, node);
     default:
         return 0;
     }
@@ -170,7 +172,7 @@ static int add_frame(struct collector *c, const struct unwind_frame *f, uint32_t
         return window_add_frame(c->window, *node, c->kernel, f->pc, FRAME_KERNEL, node);
     struct object *o = f->object;
     if (!o)
-        return window_add_marker(c->window, *node, MARKER_UNKNOWN, node);
+        return window_add_marker(c->window, *node, MARKER_unknown, node);
     enum frame_kind kind = o->kind == OBJECT_ANON ? FRAME_JIT : FRAME_USER;
     return window_add_frame(c->window, *node, o, f->offset, kind, node);
 }
@@ -183,6 +185,20 @@ static int add_stack(struct collector *c, const struct unwind_stack *stack, uint
         r = add_frame(c, &stack->frames[i], &node);
     *ret_node = node;
     return r;
+}
+
+/* As the batch has them, whatever the unwinder's order. */
+static uint32_t methods_of(const struct unwind_stack *stack)
+{
+    static const uint8_t bits[] = {
+#define X(name, help) [UNWIND_METHOD_##name] = WIRE_METHOD_##name,
+        UNWIND_METHODS(X)
+#undef X
+    };
+    uint32_t methods = 0;
+    for (size_t i = 0; i < UNWIND_METHOD_COUNT; i++)
+        methods |= (uint32_t)(stack->methods[i] != 0) << bits[i];
+    return methods;
 }
 
 static int read_process(struct collector *c, uint32_t pid)
@@ -236,11 +252,11 @@ static int add_sample(struct collector *c, const struct record *record, struct p
     if (r < 0)
         return r;
     key.cgroup_path = cgroups_path(c->cgroups, key.cgroup, (int64_t)record->time);
-    uint32_t node;
+    uint32_t node, methods = methods_of(stack);
     r = add_stack(c, stack, &node);
     if (r == 0)
-        r = window_add_sample(c->window, &key, node);
-    return r == -ENOSPC ? window_add_other(c->window, &key) : r;
+        r = window_add_sample(c->window, &key, node, methods);
+    return r == -ENOSPC ? window_add_other(c->window, &key, methods) : r;
 }
 
 static void add_held(void *ctx, const struct record *record, struct process *p, const char *thread)

@@ -119,7 +119,7 @@ int window_add_frame(struct window *window, uint32_t parent, struct object *obje
     return add_node(window, &key, ret_node);
 }
 
-int window_add_marker(struct window *window, uint32_t parent, enum window_marker marker,
+int window_add_marker(struct window *window, uint32_t parent, enum marker marker,
                       uint32_t *ret_node)
 {
     struct window_node key = {.parent = parent, .offset = marker, .kind = FRAME_MARKER};
@@ -154,7 +154,8 @@ static uint32_t slot_of(const struct window *w, int64_t time_ns)
     return time_ns <= w->start_ns ? 0 : (uint32_t)((time_ns - w->start_ns) / w->slot_ns);
 }
 
-int window_add_sample(struct window *window, const struct window_key *key, uint32_t stack)
+int window_add_sample(struct window *window, const struct window_key *key, uint32_t stack,
+                      uint32_t methods)
 {
     struct window_sample sample = {
         .slot = slot_of(window, key->time_ns), .cpu = key->cpu, .stack = stack};
@@ -171,25 +172,26 @@ int window_add_sample(struct window *window, const struct window_key *key, uint3
     if (r < 0)
         return r;
     ((struct window_sample *)table_row(&window->samples, row))->count++;
+    node_at(window, stack)->methods |= methods;
     window->sample_count++;
     return 0;
 }
 
 /* ---- at the cap */
 
-static const struct window_node other_node = {.offset = MARKER_OTHER, .kind = FRAME_MARKER};
+static const struct window_node other_node = {.offset = MARKER_other, .kind = FRAME_MARKER};
 
 static bool is_other(const struct window_node *node)
 {
-    return memcmp(node, &other_node, sizeof(other_node)) == 0;
+    return node->kind == FRAME_MARKER && node->offset == MARKER_other;
 }
 
-int window_add_other(struct window *window, const struct window_key *key)
+int window_add_other(struct window *window, const struct window_key *key, uint32_t methods)
 {
     uint32_t node;
     int r = table_add(&window->nodes, &other_node, &node); /* one more than the limit */
     if (r >= 0)
-        r = window_add_sample(window, key, node);
+        r = window_add_sample(window, key, node, methods);
     if (r == 0)
         window->other_count++;
     return r;
@@ -257,6 +259,7 @@ static int move_samples(struct window *w, const uint8_t *rare, uint32_t *new_row
     for (uint32_t i = 0; r >= 0 && i < w->samples.count; i++) {
         const struct window_sample *old = table_row(&w->samples, i);
         struct window_sample s = *old;
+        uint32_t methods = node_at(w, s.stack)->methods;
         if (rare[s.stack]) {
             w->other_count += s.count;
             s.stack = other_row;
@@ -269,6 +272,7 @@ static int move_samples(struct window *w, const uint8_t *rare, uint32_t *new_row
         if ((r = table_add(samples, &s, &row)) < 0)
             return r;
         ((struct window_sample *)table_row(samples, row))->count += old->count;
+        ((struct window_node *)table_row(nodes, s.stack))->methods |= methods;
     }
     return r < 0 ? r : 0;
 }

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/marker.h"
 #include "base/table.h"
 #include "wire/format.h"
 
@@ -19,10 +20,11 @@ struct process;
 struct window_node { /* of the tree of stacks; row 0 is the root */
     uint32_t parent;
     uint32_t object; /* row of `objects` */
-    uint64_t offset; /* in the object's file; kernel and anonymous memory: the address */
+    uint64_t offset; /* in the object's file; kernel and anonymous memory: the address; or marker */
     uint32_t kind;   /* enum frame_kind */
     /* behind the key */
     uint32_t last_child; /* the row it was last gone on to from here; 0: none */
+    uint32_t methods;    /* of its own samples: bits of enum wire_method */
 };
 
 struct window_object {
@@ -46,14 +48,6 @@ struct window_sample {
     uint32_t slot, process, thread, cpu, stack;
     /* behind the key */
     uint32_t count;
-};
-
-/* What of a stack could not be told, as a frame of its own. */
-enum window_marker {
-    MARKER_OTHER,     /* many rare stacks */
-    MARKER_TRUNCATED, /* at the root end: there was more */
-    MARKER_UNKNOWN,   /* no frame at all */
-    MARKER_BROKEN,    /* at the root end: what the chain of callers led to is no code */
 };
 
 struct window_limits {
@@ -96,9 +90,11 @@ int window_make_room(struct window *window, uint32_t frames);
  * the limits what is there already can still be counted, what is new is -ENOSPC. -ENOMEM. */
 int window_add_frame(struct window *window, uint32_t parent, struct object *object, uint64_t offset,
                      enum frame_kind kind, uint32_t *ret_node);
-int window_add_marker(struct window *window, uint32_t parent, enum window_marker marker,
+int window_add_marker(struct window *window, uint32_t parent, enum marker marker,
                       uint32_t *ret_node);
-int window_add_sample(struct window *window, const struct window_key *key, uint32_t stack);
+/* `methods`: how the callers of this one were found, bits of enum wire_method. */
+int window_add_sample(struct window *window, const struct window_key *key, uint32_t stack,
+                      uint32_t methods);
 
 /* A sample whose stack had no place. -ENOSPC past the limit on samples. */
-int window_add_other(struct window *window, const struct window_key *key);
+int window_add_other(struct window *window, const struct window_key *key, uint32_t methods);

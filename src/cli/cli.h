@@ -40,6 +40,7 @@ extern const size_t cli_command_count;
 int cli_top(const struct cli_config *config, char **args, struct err *err);
 int cli_flame(const struct cli_config *config, char **args, struct err *err);
 int cli_processes(const struct cli_config *config, char **args, struct err *err);
+int cli_stacks(const struct cli_config *config, char **args, struct err *err);
 int cli_nodes(const struct cli_config *config, char **args, struct err *err);
 int cli_status(const struct cli_config *config, char **args, struct err *err);
 int cli_batch(const struct cli_config *config, char **args, struct err *err);

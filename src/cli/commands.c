@@ -14,6 +14,8 @@ const struct cli_command cli_commands[] = {
      SERVER SAMPLES " group json ", cli_flame},
     {"processes", "print the processes that took the most CPU time", "",
      SERVER SAMPLES " count json ", cli_processes},
+    {"stacks", "print how whole the stacks are, and how they were got", "",
+     SERVER " start end node json ", cli_stacks},
     {"nodes", "print the nodes that send batches", "", SERVER " json ", cli_nodes},
     {"status", "print the server's version, its store and what the agents counted", "",
      SERVER " json ", cli_status},

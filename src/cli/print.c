@@ -41,20 +41,29 @@ int print_add_share(struct table *table, uint64_t part, uint64_t whole, struct e
     return table_add(table, err, "%.2f%%", whole ? 100.0 * (double)part / (double)whole : 0.0);
 }
 
-int print_summary(const json_t *answer, struct err *err)
+void print_range(const json_t *answer)
 {
     char start[32], end[32];
-    uint64_t samples = print_get_uint(answer, "samples");
-    printf("%s to %s: %" PRIu64 " sample%s, %.2f s of CPU time\n",
-           format_time(print_get_uint(answer, "start_ms"), start),
-           format_time(print_get_uint(answer, "end_ms"), end), samples, samples == 1 ? "" : "s",
-           (double)print_get_uint(answer, "cpu_ms") / 1000);
-    if (samples > 0)
-        return 0;
+    printf("%s to %s: ", format_time(print_get_uint(answer, "start_ms"), start),
+           format_time(print_get_uint(answer, "end_ms"), end));
+}
+
+void print_nothing_there(void)
+{
     fflush(stdout);
     fputs("Nothing was sampled there, or it has not arrived yet: `podflame nodes` prints who sends "
           "and since when.\n",
           stderr);
+}
+
+int print_summary(const json_t *answer, struct err *err)
+{
+    uint64_t samples = print_get_uint(answer, "samples");
+    print_range(answer);
+    printf("%" PRIu64 " sample%s, %.2f s of CPU time\n", samples, samples == 1 ? "" : "s",
+           (double)print_get_uint(answer, "cpu_ms") / 1000);
+    if (samples == 0)
+        print_nothing_there();
     return 0;
 }
 

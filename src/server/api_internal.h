@@ -13,7 +13,7 @@ struct request;
 struct route;
 struct store;
 
-#define API_ROUTES 8
+#define API_ROUTES 9
 
 struct api {
     struct store *store;
@@ -35,6 +35,7 @@ void api_reply_json(struct reply *reply, int r);
 
 void api_get_processes(struct api *api, const struct request *request, struct reply *reply);
 void api_get_nodes(struct api *api, const struct request *request, struct reply *reply);
+void api_get_stacks(struct api *api, const struct request *request, struct reply *reply);
 void api_get_status(struct api *api, const struct request *request, struct reply *reply);
 void api_get_ready(struct api *api, const struct request *request, struct reply *reply);
 void api_get_metrics(struct api *api, const struct request *request, struct reply *reply);

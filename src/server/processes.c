@@ -60,19 +60,6 @@ static int take_row(void *ctx, const struct store_row *row)
     return 0;
 }
 
-static bool is_asked_for(const struct store_query *query, const char *node)
-{
-    bool filtered = false;
-    for (size_t i = 0; i < query->filter_count; i++) {
-        if (strcmp(query->filters[i].key, "node") != 0)
-            continue;
-        if (strcmp(query->filters[i].value, node) == 0)
-            return true;
-        filtered = true;
-    }
-    return !filtered;
-}
-
 /* A node's CPUs times the part of the range in which it was seen. */
 static int take_node(void *ctx, const struct store_node *node)
 {
@@ -80,7 +67,7 @@ static int take_node(void *ctx, const struct store_node *node)
     const struct store_query *query = &list->query->store;
     int64_t from = node->first_ms > query->start_ms ? node->first_ms : query->start_ms;
     int64_t to = node->last_ms < query->end_ms ? node->last_ms : query->end_ms;
-    if (from < to && is_asked_for(query, node->node))
+    if (from < to && query_takes_node(query, node->node))
         list->capacity_ms += (uint64_t)(to - from) * node->cpus;
     return 0;
 }

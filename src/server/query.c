@@ -142,9 +142,9 @@ static const struct parameter {
     bool once;
     int (*take)(struct reader *reader, const char *name, char *value, struct err *err);
 } parameters[] = {
-    {"start", QUERY_SAMPLES, true, take_time},
-    {"end", QUERY_SAMPLES, true, take_time},
-    {"node", QUERY_SAMPLES, false, take_filter},
+    {"start", QUERY_NODES, true, take_time},
+    {"end", QUERY_NODES, true, take_time},
+    {"node", QUERY_NODES, false, take_filter},
     {"process", QUERY_SAMPLES, false, take_filter},
     {"thread", QUERY_SAMPLES, false, take_filter},
     {"pid", QUERY_SAMPLES, false, take_number},
@@ -212,7 +212,11 @@ static int take_pair(struct reader *reader, char *name, char *value, struct err 
         return p->take(reader, name, value, err);
     }
     int r = check_name(name, err);
-    return r < 0 ? err_wrap(err, r, "parameter") : take_filter(reader, name, value, err);
+    if (r < 0)
+        return err_wrap(err, r, "parameter");
+    if (reader->kind < QUERY_SAMPLES)
+        return err_set(err, -EINVAL, "parameter %s: this path does not take it", name);
+    return take_filter(reader, name, value, err);
 }
 
 static int take_all(struct reader *reader, struct err *err)
@@ -275,6 +279,19 @@ int query_parse(const char *text, enum query_kind kind, int64_t now_ms, struct q
     }
     *ret = reader.query;
     return 0;
+}
+
+bool query_takes_node(const struct store_query *query, const char *node)
+{
+    bool filtered = false;
+    for (size_t i = 0; i < query->filter_count; i++) {
+        if (strcmp(query->filters[i].key, "node") != 0)
+            continue;
+        if (strcmp(query->filters[i].value, node) == 0)
+            return true;
+        filtered = true;
+    }
+    return !filtered;
 }
 
 void query_free(struct query *query)

@@ -2,6 +2,7 @@
  * an answer take. openapi.json says what each parameter means. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "server/store.h"
@@ -18,6 +19,7 @@ struct err;
 /* What a path takes. */
 enum query_kind {
     QUERY_NOTHING,
+    QUERY_NODES,   /* start, end and node */
     QUERY_SAMPLES, /* start, end and filters */
     QUERY_FLAME,   /* these and group, format, max_nodes */
 };
@@ -38,6 +40,9 @@ struct query {
 int query_parse(const char *text, enum query_kind kind, int64_t now_ms, struct query *ret,
                 struct err *err);
 void query_free(struct query *query);
+
+/* Whether samples of the node are asked for. */
+bool query_takes_node(const struct store_query *query, const char *node);
 
 /* Decodes %XX in place, and `+` as a blank if `plus`. -EINVAL for a broken escape, a NUL, or what
  * is not UTF-8 then. */

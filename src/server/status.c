@@ -10,9 +10,9 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "base/strings.h"
 #include "server/api.h"
 #include "server/api_internal.h"
+#include "server/counter_sums.h"
 #include "server/exchange.h"
 #include "server/ingest.h"
 #include "server/json.h"
@@ -79,37 +79,6 @@ void api_get_nodes(struct api *api, const struct request *request, struct reply 
 
 /* ---- /api/v1/status */
 
-/* The agents' counters by name, summed over nodes. */
-struct counters {
-    struct strings names;
-    uint64_t *values;
-    uint32_t cap;
-};
-
-static void counters_free(struct counters *counters)
-{
-    strings_free(&counters->names);
-    free(counters->values);
-}
-
-static int take_counter(void *ctx, const char *node, const char *name, uint64_t value)
-{
-    struct counters *counters = ctx;
-    uint32_t i, before = counters->names.count;
-    int r = strings_intern(&counters->names, name, strlen(name), &i);
-    if (r < 0)
-        return r;
-    if (counters->names.cap > counters->cap) {
-        uint64_t *values = realloc(counters->values, counters->names.cap * sizeof(*values));
-        if (!values)
-            return -ENOMEM;
-        counters->values = values;
-        counters->cap = counters->names.cap;
-    }
-    counters->values[i] = (i == before ? 0 : counters->values[i]) + value;
-    return 0;
-}
-
 static int put_store(struct buf *out, const char *name, const struct store_stats *stats)
 {
     int r = json_key(out, ",", "store");
@@ -141,7 +110,7 @@ static int put_ingest(struct buf *out, const struct ingest_counts *counts)
     return r < 0 ? r : buf_puts(out, "}");
 }
 
-static int put_counters(struct buf *out, const struct counters *counters)
+static int put_counters(struct buf *out, const struct counter_sums *counters)
 {
     int r = json_key(out, ",", "counters");
     if (r == 0)
@@ -153,17 +122,17 @@ static int put_counters(struct buf *out, const struct counters *counters)
 
 void api_get_status(struct api *api, const struct request *request, struct reply *reply)
 {
-    _cleanup_(counters_free) struct counters counters = {0};
+    _cleanup_(counter_sums_free) struct counter_sums counters = {0};
     struct store_stats stats = {0};
     struct ingest_counts counts = {0};
     struct err err = {0};
     int64_t now_ms = api_now_ms();
+    struct store_query last_hour = {.start_ms = now_ms - HOUR_MS, .end_ms = now_ms};
     if (read_nothing(request, reply) < 0)
         return;
     int r = api->store->ops->stats(api->store, &stats, &err);
     if (r == 0)
-        r = api->store->ops->counters(api->store, now_ms - HOUR_MS, now_ms, take_counter, &counters,
-                                      &err);
+        r = counter_sums_read(api->store, &last_hour, &counters, &err);
     if (r < 0) {
         fail(reply, "reading the status", r, &err);
         return;

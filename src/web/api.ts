@@ -46,6 +46,13 @@ export interface Node {
   readonly lastMs: number;
 }
 
+/** What the agents counted in a range, by their own names for it. */
+export interface Stacks {
+  readonly ends: ReadonlyMap<string, number>;
+  readonly methods: ReadonlyMap<string, number>;
+  readonly pending: number;
+}
+
 /** What a person is told: the server's reason where it gave one. */
 export class ApiError extends Error {}
 
@@ -90,6 +97,11 @@ function texts(json: Json, key: string): string[] {
     }
     return value;
   });
+}
+
+function counts(json: Json, key: string): ReadonlyMap<string, number> {
+  const of = object(json[key], key);
+  return new Map(Object.keys(of).map((name) => [name, number(of, name)]));
 }
 
 /** A column's numbers. What is none becomes NaN, which no typed array of counts lets through. */
@@ -168,6 +180,15 @@ export function readNodes(value: unknown): Node[] {
   });
 }
 
+export function readStacks(value: unknown): Stacks {
+  const json = object(value, "the stacks' counts");
+  return {
+    ends: counts(json, "ends"),
+    methods: counts(json, "methods"),
+    pending: number(json, "pending"),
+  };
+}
+
 /** The reason in an error's body, or what its status says. */
 export function readError(status: number, body: string): string {
   try {
@@ -203,6 +224,15 @@ export function processesPath(query: Query): string {
   return `api/v1/processes?${new URLSearchParams(parameters).toString()}`;
 }
 
+/** What the agents count, they count of all processes: nothing but the node narrows it. */
+export function stacksPath(query: Query): string {
+  const parameters = rangeOf(query);
+  for (const [label, value] of query.filters) {
+    if (label === "node") parameters.push([label, value]);
+  }
+  return `api/v1/stacks?${new URLSearchParams(parameters).toString()}`;
+}
+
 async function get<T>(path: string, read: (json: unknown) => T, signal: AbortSignal): Promise<T> {
   let response: Response;
   try {
@@ -226,5 +256,7 @@ export const getFlame = (query: Query, signal: AbortSignal): Promise<Flame> =>
   get(flamePath(query), readFlame, signal);
 export const getProcesses = (query: Query, signal: AbortSignal): Promise<Processes> =>
   get(processesPath(query), readProcesses, signal);
+export const getStacks = (query: Query, signal: AbortSignal): Promise<Stacks> =>
+  get(stacksPath(query), readStacks, signal);
 export const getNodes = (signal: AbortSignal): Promise<Node[]> =>
   get("api/v1/nodes", readNodes, signal);

@@ -6,13 +6,17 @@ import {
   getFlame,
   getNodes,
   getProcesses,
+  getStacks,
+  stacksPath,
   type Flame,
   type Node,
   type Processes,
   type Query,
+  type Stacks,
 } from "./api";
 import { findMatches, type Matches } from "./flame/match";
 import { dark, light } from "./flame/palette";
+import { partsByEnd, type Part } from "./stacks";
 import { hasFilter, readUrl, withFilter, withoutLabels, writeUrl } from "./url";
 
 /** An answer stays in sight while the next is on its way, and also when that one fails. */
@@ -29,12 +33,19 @@ export const query = signal<Query>(first.query);
 export const search = signal(first.search);
 export const flame = signal<Answer<Flame>>(nothing);
 export const processes = signal<Answer<Processes>>(nothing);
+export const stacks = signal<Answer<Stacks>>(nothing);
 export const nodes = signal<Answer<Node[]>>(nothing);
 
 const darkWanted = matchMedia("(prefers-color-scheme: dark)");
 const isDark = signal(darkWanted.matches);
 darkWanted.addEventListener("change", () => (isDark.value = darkWanted.matches));
 export const theme = computed(() => (isDark.value ? dark : light));
+
+/** How the stacks of the flamegraph ended. */
+export const ends = computed<readonly Part[]>(() => {
+  const tree = flame.value.value?.tree;
+  return tree ? partsByEnd(tree) : [];
+});
 
 export interface Found {
   readonly matches: Matches | null;
@@ -75,6 +86,7 @@ function loader<T>(target: Signal<Answer<T>>, ask: (signal: AbortSignal) => Prom
 
 const loadFlame = loader(flame, (signal) => getFlame(query.peek(), signal));
 const loadProcesses = loader(processes, (signal) => getProcesses(query.peek(), signal));
+const loadStacks = loader(stacks, (signal) => getStacks(query.peek(), signal));
 const loadNodes = loader(nodes, (signal) => getNodes(signal));
 
 /** The list of nodes is for the empty page only, which has to say what to do. */
@@ -91,11 +103,20 @@ function showAddress(push: boolean): void {
   else history.replaceState(null, "", address);
 }
 
+function loadAll(): void {
+  void loadFlame();
+  void loadProcesses();
+  void loadStacks();
+}
+
+/** What is narrowed within the same range keeps the list of its processes. */
 function go(next: Query, keepList: boolean): void {
+  const sameStacks = stacksPath(next) === stacksPath(query.peek());
   query.value = next;
   showAddress(true);
   void loadFlame();
   if (!keepList) void loadProcesses();
+  if (!keepList || !sameStacks) void loadStacks();
 }
 
 /** RUN: asks again, also when nothing was changed. */
@@ -135,9 +156,7 @@ export function start(): void {
     const state = readUrl(location.search);
     query.value = state.query;
     search.value = state.search;
-    void loadFlame();
-    void loadProcesses();
+    loadAll();
   });
-  void loadFlame();
-  void loadProcesses();
+  loadAll();
 }

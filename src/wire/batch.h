@@ -30,6 +30,8 @@ struct batch_frame {
 struct batch_stack {
     uint32_t parent; /* stack, smaller than this row; the root's own is 0 */
     uint32_t frame;  /* of row 0: 0, without meaning */
+    /* behind what names a node */
+    uint32_t methods; /* bits of enum wire_method */
 };
 
 struct batch_process {

@@ -47,9 +47,10 @@ static int refuse_row(struct err *err, const struct reader *r, const char *where
 }
 
 /* Walks the map at `r` and leaves in values[i] a cursor at the value of keys[i]. Each must be there
- * once; keys that are not asked for are skipped. */
-static int find_keys(struct reader *r, const char *where, const char *const *keys, unsigned count,
-                     struct reader *values, struct err *err)
+ * once, but the last `may_lack` may be missing: their cursors are NULL then. Keys that are not
+ * asked for are skipped. */
+static int find_some(struct reader *r, const char *where, const char *const *keys, unsigned count,
+                     unsigned may_lack, struct reader *values, struct err *err)
 {
     uint32_t pairs;
     if (reader_read_map(r, &pairs) < 0)
@@ -73,10 +74,16 @@ static int find_keys(struct reader *r, const char *where, const char *const *key
         if (i < count)
             reader_init(&values[i], start, (size_t)(r->at - start));
     }
-    for (unsigned i = 0; i < count; i++)
+    for (unsigned i = 0; i < count - may_lack; i++)
         if (!values[i].at)
             return err_set(err, -EBADMSG, "%s%s%s is missing", where, *where ? "." : "", keys[i]);
     return 0;
+}
+
+static int find_keys(struct reader *r, const char *where, const char *const *keys, unsigned count,
+                     struct reader *values, struct err *err)
+{
+    return find_some(r, where, keys, count, 0, values, err);
 }
 
 /* Reads the str at `r` if it may be a C string of ours. */
@@ -169,12 +176,14 @@ static int measure_table(struct reader *r, const struct wire_table *t, struct re
     const char *keys[SCHEMA_MAX_COLUMNS];
     for (unsigned i = 0; i < t->column_count; i++)
         keys[i] = t->columns[i].name;
-    int e = find_keys(r, t->name, keys, t->column_count, columns, err);
+    int e = find_some(r, t->name, keys, t->column_count, t->may_lack, columns, err);
     if (e < 0)
         return e;
     uint32_t rows = 0;
     for (unsigned i = 0; i < t->column_count; i++) {
         uint32_t count;
+        if (!columns[i].at)
+            continue;
         if (reader_read_array(&columns[i], &count) < 0)
             return refuse(err, &columns[i], t->name, keys[i]);
         if (count > t->max_rows)
@@ -372,6 +381,7 @@ static int fill_integers(struct reader *r, enum column_type type, uint8_t *at, s
     case COLUMN_U8:
         return fill_loop(r, UINT8_MAX, 1, at, step, rows, ret_row);
     case COLUMN_U32:
+    case COLUMN_METHODS:
         return fill_loop(r, UINT32_MAX, 4, at, step, rows, ret_row);
     case COLUMN_TIME:
         return fill_loop(r, INT64_MAX, 8, at, step, rows, ret_row);
@@ -386,6 +396,8 @@ static int fill_table(const struct wire_table *t, struct reader *columns, uint8_
     for (unsigned i = 0; i < t->column_count; i++) {
         const struct wire_column *c = &t->columns[i];
         uint32_t row = 0;
+        if (!columns[i].at)
+            continue; /* the block is zeroed */
         int e =
             c->type == COLUMN_BUILD_ID
                 ? fill_build_ids(&columns[i], (struct batch_object *)table, rows, &row)

@@ -115,6 +115,7 @@ static void pack_column(struct packing *p, const struct batch *b, const struct w
             msgpack_pack_uint8(&p->pk, row[c->offset]);
         break;
     case COLUMN_U32:
+    case COLUMN_METHODS:
         for (; row < end; row += t->row_size)
             msgpack_pack_uint32(&p->pk, *(const uint32_t *)(row + c->offset));
         break;

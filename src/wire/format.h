@@ -25,9 +25,10 @@
  *              flags (OBJECT_*)
  *   frames     columns: kind (enum frame_kind), object, address (uint), name (string, 0: unnamed),
  *              file (string, 0: unknown), line (uint, 0: unknown)
- *   stacks     columns: parent (stack), frame. A node of a tree of calls; row 0 is the root, which
- *              has no frame; a parent's row comes before its children's. A stack is named by its
- *              leaf's row.
+ *   stacks     columns: parent (stack), frame, methods (WIRE_METHODS: how the callers of what ends
+ *              here were found, of all its samples; 0 where none ends; the column may be
+ *              missing). A node of a tree of calls; row 0 is the root, which has no frame; a
+ *              parent's row comes before its children's. A stack is named by its leaf's row.
  *   processes  columns: pid, ppid (uint, in the agent's pid namespace), start_ns (wall clock, 0:
  *              unknown), name, exe, cgroup (string)
  *   labels     columns: process, key (string), value (string): what is known of a process beyond
@@ -93,6 +94,17 @@ enum frame_kind {
     FRAME_KERNEL = 2,  /* shown with _[k] in folded output */
     FRAME_JIT = 3,     /* _[j] */
     FRAME_INLINED = 4, /* _[i]: inlined into the frame below it (its parent in the tree) */
-    FRAME_MARKER = 5,  /* says something of the stack: [truncated], [other], [unknown] */
+    FRAME_MARKER = 5,  /* says something of the stack: [truncated]; see src/agent/marker.h */
 };
 #define FRAME_KIND_LAST FRAME_MARKER
+
+/* Bit i of stacks.methods is the i-th of these, by the names of unwind/unwind.h, whose order is its
+ * own. New ones come last; a reader passes over bits it does not know. */
+#define WIRE_METHODS(X) X(table) X(frame_pointer) X(scan) X(chain) X(libunwind) X(code) X(live)
+
+enum wire_method {
+#define X(name) WIRE_METHOD_##name,
+    WIRE_METHODS(X)
+#undef X
+        WIRE_METHOD_COUNT
+};

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -74,6 +75,25 @@ static void print_build_id(const struct batch_object *object, FILE *to)
     putc('"', to);
 }
 
+static void print_methods(uint32_t methods, FILE *to)
+{
+    static const char *const words[] = {
+#define X(name) #name,
+        WIRE_METHODS(X)
+#undef X
+    };
+    const char *before = "";
+    putc('[', to);
+    for (unsigned bit = 0; bit < 32; bit++) {
+        if (!(methods & 1u << bit))
+            continue;
+        fputs(before, to);
+        print_word(words, ARRAY_LEN(words), bit, to);
+        before = ", ";
+    }
+    putc(']', to);
+}
+
 static void print_value(const struct batch *b, const struct wire_table *t,
                         const struct wire_column *c, const uint8_t *row, FILE *to)
 {
@@ -88,6 +108,9 @@ static void print_value(const struct batch *b, const struct wire_table *t,
         else
             fprintf(to, "%" PRIu32, *(const uint32_t *)at);
         break;
+    case COLUMN_METHODS:
+        print_methods(*(const uint32_t *)at, to);
+        break;
     case COLUMN_U64:
         fprintf(to, "\"0x%" PRIx64 "\"", *(const uint64_t *)at);
         break;
@@ -100,6 +123,12 @@ static void print_value(const struct batch *b, const struct wire_table *t,
     }
 }
 
+/* Most rows of a tree are within it, and have no methods to tell. */
+static bool is_worth_printing(const struct wire_column *c, const uint8_t *row)
+{
+    return c->type != COLUMN_METHODS || *(const uint32_t *)(row + c->offset);
+}
+
 static void print_table(const struct batch *b, const struct wire_table *t, FILE *to)
 {
     const uint8_t *row = schema_rows(b, t);
@@ -108,6 +137,8 @@ static void print_table(const struct batch *b, const struct wire_table *t, FILE 
     for (uint32_t i = 0; i < count; i++, row += t->row_size) {
         fprintf(to, "%s\n    {\"row\": %" PRIu32, i ? "," : "", i);
         for (unsigned n = 0; n < t->column_count; n++) {
+            if (!is_worth_printing(&t->columns[n], row))
+                continue;
             fprintf(to, ", \"%s\": ", t->columns[n].name);
             print_value(b, t, &t->columns[n], row, to);
         }

@@ -39,11 +39,12 @@ const struct wire_table
                                       COLUMN(frame, line, COLUMN_U32),
                                   }},
             /* What parent and frame may be depends on the row: see check.c. */
-            [TABLE_STACKS] = {TABLE(stacks, stack, WIRE_MAX_STACKS, 2),
+            [TABLE_STACKS] = {TABLE(stacks, stack, WIRE_MAX_STACKS, 3), .may_lack = 1,
                               .columns =
                                   {
                                       COLUMN(stack, parent, COLUMN_U32),
                                       COLUMN(stack, frame, COLUMN_U32),
+                                      COLUMN(stack, methods, COLUMN_METHODS),
                                   }},
             [TABLE_PROCESSES] = {TABLE(processes, process, WIRE_MAX_PROCESSES, 6),
                                  .columns =

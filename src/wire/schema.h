@@ -10,6 +10,7 @@ struct batch;
 enum column_type {
     COLUMN_U8,
     COLUMN_U32,
+    COLUMN_METHODS, /* uint32_t, bits of enum wire_method */
     COLUMN_U64,
     COLUMN_TIME,     /* int64_t, 0 ... 2^63 - 1; what is negative in memory is written as 0 */
     COLUMN_BUILD_ID, /* of struct batch_object: build_id and build_id_len */
@@ -36,6 +37,7 @@ struct wire_table {
     uint16_t row_size;
     uint16_t rows_at, count_at; /* offsets in struct batch of the rows' pointer and number */
     uint16_t column_count;
+    uint16_t may_lack; /* so many of the last: added since the format's first batches */
     struct wire_column columns[SCHEMA_MAX_COLUMNS];
 };
 

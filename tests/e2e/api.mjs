@@ -153,10 +153,37 @@ test("processes have their samples, their share, and what the nodes had to give"
   assert.deepEqual((await server.get("/api/v1/processes?process=nobody")).processes, []);
 });
 
+test("stacks are counted by end and method, of the nodes and the range asked for", async () => {
+  const end = nowS - 3600;
+  const post = (node, ...counters) =>
+    server.store("x;y 1\n", "--node", node, "--seq", "77", "--end", `${end}`,
+      ...counters.flatMap((counter) => ["--counter", counter]));
+  await post("q1", "samples=9", "stacks_bottom=5", "stacks_no_rule=2", "stacks_pending=3", "frames_table=40");
+  await post("q2", "stacks_bottom=1", "stacks_from_next_year=4", "frames_\"odd\"=1", "tables_built=8");
+  const range = `start=${end - 60}&end=${end}`;
+  const stacks = async (query) => {
+    const { ends, methods, pending } = await server.get(`/api/v1/stacks?${query}`);
+    return { ends, methods, pending };
+  };
+  const q1 = { ends: { bottom: 5, no_rule: 2 }, methods: { table: 40 }, pending: 3 };
+  const both = {
+    ends: { bottom: 6, no_rule: 2, from_next_year: 4 },
+    methods: { table: 40, '"odd"': 1 },
+    pending: 3,
+  };
+  assert.deepEqual(await stacks(range), both);
+  assert.deepEqual(await stacks(`${range}&node=q1&node=q2`), both);
+  assert.deepEqual(await stacks(`${range}&node=q1`), q1);
+  assert.deepEqual(await stacks(`${range}&node=nobody`), { ends: {}, methods: {}, pending: 0 });
+  assert.deepEqual(await stacks(`start=${end}&end=${end + 60}`), { ends: {}, methods: {}, pending: 0 });
+  const answer = await server.get(`/api/v1/stacks?${range}`);
+  assert.deepEqual([answer.start_ms, answer.end_ms], [(end - 60) * 1000, end * 1000]);
+});
+
 test("nodes are those that have sent batches", async () => {
   const { nodes } = await server.get("/api/v1/nodes");
   const n2 = nodes.find((n) => n.node === "n2");
-  assert.deepEqual(nodes.map((n) => n.node).sort(), ["n1", "n2"]);
+  assert.deepEqual(nodes.map((n) => n.node).sort(), ["n1", "n2", "q1", "q2"]);
   assert.equal(nodes.find((n) => n.node === "n1").batches, 2);
   assert.deepEqual([n2.boot_id, n2.cpus, n2.arch], ["boot-1", 2, "x86_64"]);
   assert.equal(n2.last_ms, (nowS - 20) * 1000);
@@ -168,11 +195,11 @@ test("every answer of health, readiness and metrics is as described", async () =
   assert.equal(await server.get("/readyz"), "ok\n");
   const metrics = await server.get("/metrics");
   const value = (name) => Number(new RegExp(`^${name} (\\d+)$`, "m").exec(metrics)?.[1]);
-  assert.equal(value("podflame_server_batches_stored_total"), 3);
+  assert.equal(value("podflame_server_batches_stored_total"), 5);
   assert.equal(value("podflame_server_batches_duplicate_total"), 2);
-  assert.equal(value("podflame_server_samples_stored_total"), 108);
-  assert.equal(value('podflame_server_answers_total{path="/api/v1/batches",status="2xx"}'.replace(/[{}]/g, "\\$&")), 5);
-  assert.equal(value("podflame_server_store_samples"), 108);
+  assert.equal(value("podflame_server_samples_stored_total"), 110);
+  assert.equal(value('podflame_server_answers_total{path="/api/v1/batches",status="2xx"}'.replace(/[{}]/g, "\\$&")), 7);
+  assert.equal(value("podflame_server_store_samples"), 110);
 });
 
 test("the description's examples are what it describes", () => {
@@ -193,6 +220,8 @@ test("a wrong parameter is named", async () => {
   ])
     assert.match(await server.refusal(`/api/v1/flame?${query}`), because);
   assert.match(await server.refusal("/api/v1/processes?group=process"), /does not take it/);
+  assert.match(await server.refusal("/api/v1/stacks?process=x"), /parameter process: this path does not take it/);
+  assert.match(await server.refusal("/api/v1/stacks?namespace=x"), /parameter namespace: this path does not take it/);
   assert.match(await server.refusal("/api/v1/nodes?start=-5m"), /takes no parameters/);
   assert.match(await server.refusal("/api/v1/status?x=1"), /takes no parameters/);
 });

@@ -55,7 +55,7 @@ post() { # file
     grep -q '"stored": *true' <&3
 }
 
-echo 1..24
+echo 1..26
 fails 1 "no server at http://127.0.0.1:1 (Connection refused); start podflame-server" \
     top --server http://127.0.0.1:1
 ok "without a server it says which one, and what to start"
@@ -119,12 +119,30 @@ podflame processes && sed 1d "$dir/out" >"$dir/rows" && mv "$dir/rows" "$dir/out
         " 8.00%  0.80 s       80  cc1plus  n1" " 2.00%  0.20 s       20  node     n1"
 ok "processes prints who took the time"
 
-podflame nodes && [ "$(grep -c '^n[12] ' "$dir/out")" = 2 ] &&
+"$top_builddir/tests/workloads/make_batch" --node n3 --end $((now - 3600)) --counter samples=9 \
+    --counter stacks_bottom=90 --counter stacks_truncated=9 --counter stacks_pending=2 \
+    --counter stacks_of_tomorrow=1 --counter frames_table=300 --counter frames_scan=0 \
+    <"$dir/folded" >"$dir/3.batch" && post "$dir/3.batch" &&
+    podflame stacks --start -2h --node n3 &&
+    grep -q ': 100 stacks, 2 unwound before a table they needed was built$' "$dir/out" &&
+    sed -e 1d -e 's/  [A-Z][a-z].*//' "$dir/out" >"$dir/rows" && mv "$dir/rows" "$dir/out" &&
+    out " SHARE  COUNT  ENDED AT     MEANING" "90.00%     90  bottom     " \
+        " 9.00%      9  truncated  " " 1.00%      1  of_tomorrow  " "" \
+        "  SHARE  COUNT  CALLERS BY  MEANING" "100.00%    300  table     " \
+        "  0.00%      0  scan      "
+ok "stacks prints how they ended and how callers were found, also by words it does not know"
+
+podflame stacks --start -2h --node n3 --json && grep -q '"of_tomorrow": 1' "$dir/out" &&
+    podflame stacks --node nobody && grep -q ': 0 stacks' "$dir/out" &&
+    grep -q 'podflame nodes' "$dir/err" && fails 2 "unknown flag" stacks --process x
+ok "stacks prints JSON, and says where to look when there are none"
+
+podflame nodes && [ "$(grep -c '^n[123] ' "$dir/out")" = 3 ] &&
     grep -q "^n1 .*  $(date -u -d "@$now" '+%Y-%m-%d %H:%M:%SZ')\$" "$dir/out"
 ok "nodes prints who sends, and until when"
 
 podflame status && grep -q "^podflame-server .* at http://$address, store sqlite" "$dir/out" &&
-    grep -Eq '^samples +1000$' "$dir/out"
+    grep -Eq '^samples +1100$' "$dir/out"
 ok "status prints what is stored"
 
 podflame batch "$dir/1.batch" && grep -q '"name": "cc1plus"' "$dir/out" &&

@@ -398,8 +398,51 @@ async function depths(page) {
   });
 }
 
+async function quality(page) {
+  await load(page, "/?start=-13h&end=-11h");
+  await check("a line says how many stacks are whole, what most ended the others, and how they were got", async () => {
+    await page.until("the counts are there", () => document.querySelectorAll(".shares")[1]);
+    assert.equal(
+      await visible(page, ".stacks summary"),
+      "Stacks 91.7 % whole 5.0 % truncated 2.5 % no unwind info … " +
+        "Callers by 92.0 % unwind table 7.0 % frame pointer 0.98 % scan …",
+    );
+  });
+  await check("its words are explained under the mouse and when it is opened", async () => {
+    const title = await page.call(() => document.querySelectorAll(".share")[1].title);
+    assert.match(title, /beyond the part of it that was copied.* --stack-bytes/);
+    assert.equal(await page.call(() => document.querySelector(".stacks-more").checkVisibility()), false);
+    await page.clickOn(".stacks summary");
+    await settle(page);
+    const text = await visible(page, ".stacks-more");
+    assert.match(text, /5\.0 % truncated .* --stack-bytes.* 2\.5 % no unwind info .* -XX:\+PreserveFramePointer/);
+    assert.match(text, /0\.83 % inconsistent .*0\.02 % by magic/);
+    assert.match(text, /92\.0 % unwind table What the compiler .*0\.50 % of the stacks were unwound before/);
+    await page.clickOn(".stacks summary");
+    await settle(page);
+  });
+  const shown = [0, 1200];
+  await check("a marker in the flamegraph says what it means and what to do", async () => {
+    // Siblings stand sorted by name: [inconsistent stack], [no unwind info], [truncated], main.
+    const text = await tooltipAt(page, 2, 70, shown);
+    assert.match(text, /^\[truncated\] 5\.0 % 60 samples .* marker .* Raise podflamed's --stack-bytes/);
+    assert.match(await tooltipAt(page, 2, 20, shown), /^\[no unwind info\] .* neither CFI/);
+    assert.doesNotMatch(await tooltipAt(page, 2, 500, shown), /podflamed/);
+    await clickAt(page, 2, 70, shown);
+    assert.match(await visible(page, ".chosen"), /^\[truncated\] · 5\.0 % · 60 samples · The stack went on/);
+  });
+  await clickProcess(page, "whole");
+  await check("a process has its own share of whole stacks", async () => {
+    assert.match(await visible(page, ".stacks summary"), /^Stacks 100 % whole Callers by 92\.0 %/);
+  });
+  await load(page, "/?start=-3h&end=-1h");
+  await check("where agents counted nothing, nothing is said of callers", async () => {
+    assert.equal(await visible(page, ".stacks summary"), "Stacks 100 % whole");
+  });
+}
+
 await withPage(look, async (page) => {
-  const parts = [looking, colours, moving, keyboard, searching, choosing, ranges, nodes, depths];
+  const parts = [looking, colours, moving, keyboard, searching, choosing, ranges, nodes, depths, quality];
   for (const part of parts) {
     await part(page).catch((error) =>
       check(`${part.name} goes on to its end`, () => Promise.reject(error)),

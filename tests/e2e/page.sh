@@ -21,6 +21,7 @@ cleanup() {
 }
 trap cleanup EXIT
 
+: >"$dir/log" # the server's shell may be later than the loop below
 "$build/podflame-server" --listen 127.0.0.1:0 --data-dir "$dir/data" --ui-dir "$build/src/web/dist" \
     2>"$dir/log" &
 server=$!
@@ -49,6 +50,16 @@ for i in $(seq 100); do deep="$deep;f$i"; done
 echo "$deep 10" | post --node node-1 --seq 10 --end $((now - 32400))
 echo "twin;main 150" | post --node node-1 --seq 11 --end $((now - 18000))
 echo "twin;main 50" | post --node node-2 --seq 1 --end $((now - 18000))
+post --node node-1 --seq 12 --end $((now - 43200)) \
+    --counter stacks_bottom=1080 --counter stacks_truncated=80 --counter stacks_no_rule=40 \
+    --counter stacks_pending=6 --counter frames_table=9200 --counter frames_frame_pointer=700 \
+    --counter frames_scan=98 --counter frames_by_magic=2 <<'END'
+partly;main;work;vfs_read_[k] 900
+partly;[truncated];parse;work 60
+partly;[no unwind info];memcpy_fast 30
+partly;[inconsistent stack];switch_to 10
+whole;main;work 200
+END
 post --node node-1 --seq 1 --end $((now - 7200)) <<'END'
 earlier;main;idle 250
 END

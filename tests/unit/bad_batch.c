@@ -19,7 +19,7 @@ static const char good[] =
     "\"objects\":{\"path\":[1],\"kind\":[1],\"build_id\":[{\"$bin\":\"00ff\"}],\"flags\":[0]},"
     "\"frames\":{\"kind\":[1],\"object\":[0],\"address\":[{\"$uint\":\"18446744073709551615\"}],"
     "\"name\":[1],\"file\":[0],\"line\":[0]},"
-    "\"stacks\":{\"parent\":[0,0],\"frame\":[0,0]},"
+    "\"stacks\":{\"parent\":[0,0],\"frame\":[0,0],\"methods\":[0,5]},"
     "\"processes\":{\"pid\":[1],\"ppid\":[0],\"start_ns\":[0],\"name\":[1],\"exe\":[0],"
     "\"cgroup\":[0]},"
     "\"labels\":{\"process\":[0],\"key\":[1],\"value\":[1]},"
@@ -46,6 +46,9 @@ const struct bad_batch bad_batches[] = {
     BAD("node-is-array", "node", "[]", "node is not a map"),
     BAD("samples-is-nil", "samples", "null", "samples is not a map"),
     BAD("strings-is-map", "strings", "{}", "strings is not an array"),
+    BAD("methods-differ", "stacks.methods", "[0]",
+        "stacks.methods has 1 rows, but stacks.parent has 2"),
+    BAD("methods-are-map", "stacks.methods", "{}", "stacks.methods is not an array"),
     BAD("column-is-number", "samples.cpu", "7", "samples.cpu is not an array"),
     BAD("columns-differ", "samples.cpu", "[0,0]", "samples.cpu has 2 rows, but samples.slot has 1"),
     BAD("key-twice", "node",
@@ -113,6 +116,10 @@ const struct bad_batch bad_batches[] = {
     BAD("parent-later", "stacks.parent", "[0,2]", "stacks.parent[1] is 2, must be a row before it"),
     BAD("stack-frame-beyond", "stacks.frame", "[0,1]",
         "stacks.frame[1] is 1, but there are 1 frames"),
+    BAD("methods-33-bits", "stacks.methods", "[0,4294967296]",
+        "stacks.methods[1] is a larger number than the column holds"),
+    BAD("methods-text", "stacks.methods", "[0,\"table\"]",
+        "stacks.methods[1] is not an unsigned integer"),
     BAD("process-name-beyond", "processes.name", "[2]",
         "processes.name[0] is 2, but there are 2 strings"),
     BAD("process-start-64-bits", "processes.start_ns", "[{\"$uint\":\"9223372036854775808\"}]",

@@ -38,7 +38,7 @@ void start(struct collector_kit *k, int64_t after, int proc_fd)
         .chain_max = 127,
         .proc_fd = proc_fd,
     };
-    struct collector_sinks sinks = {take_window, take_open, k};
+    struct collector_sinks sinks = {.window = take_window, .open = take_open, .ctx = k};
     k->to_real_ns = WALL + after * SEC - MONO;
     assert_int_equal(collector_new(&config, &sinks, k->objects, k->cgroups, &k->counters, MONO,
                                    k->to_real_ns, &k->collector, NULL),
@@ -141,6 +141,11 @@ const struct window_process *process_of(const struct window *w, uint32_t row)
 
 const char *stack_of(const struct window *w, uint32_t row)
 {
+    static const char *const markers[] = {
+#define X(id, name, help) name,
+        MARKERS(X)
+#undef X
+    };
     static char text[4096];
     uint32_t path[1024];
     size_t depth = 0, n = 0;
@@ -154,7 +159,7 @@ const char *stack_of(const struct window *w, uint32_t row)
         unsigned long offset = (unsigned long)node->offset;
         const char *space = n ? " " : "";
         if (node->kind == FRAME_MARKER)
-            n += (size_t)sprintf(text + n, "%s[marker %lu]", space, offset);
+            n += (size_t)sprintf(text + n, "%s%s", space, markers[offset]);
         else if (node->kind == FRAME_KERNEL)
             n += (size_t)sprintf(text + n, "%sK+%lx", space, offset - (unsigned long)K(0));
         else

@@ -53,7 +53,7 @@ void tell_sample(struct collector_kit *k, uint32_t pid, int64_t ms);
 const struct window_sample *sample_of(const struct window *w, uint32_t row);
 const struct window_process *process_of(const struct window *w, uint32_t row);
 
-/* A stack as text, root first: "program+1010", K+10, J:[anon]+500000, [marker 1]. */
+/* A stack as text, root first: "program+1010", K+10, J:[anon]+500000, [truncated]. */
 const char *stack_of(const struct window *w, uint32_t row);
 
 void assert_window(const struct collector_kit *k, size_t i, int64_t from_s, int64_t to_s,

@@ -56,7 +56,14 @@ static const struct batch_frame frames[] = {
  * root ─ [other]
  * root ─ vdso */
 static const struct batch_stack stacks[] = {
-    {0, 0}, {0, 0}, {1, 1}, {2, 2}, {1, 3}, {1, 4}, {0, 5}, {0, 6},
+    {0, 0, 0},
+    {0, 0, 0},
+    {1, 1, 0},
+    {2, 2, 1u << WIRE_METHOD_table},
+    {1, 3, 1u << WIRE_METHOD_frame_pointer | 1u << WIRE_METHOD_scan},
+    {1, 4, 1u << 31},
+    {0, 5, 1u << WIRE_METHOD_chain | 1u << 30},
+    {0, 6, 0},
 };
 
 static const struct batch_process processes[] = {
@@ -168,6 +175,7 @@ struct batch *sample_batch_big(uint32_t samples_wanted, uint64_t seq)
         st[i].parent = depth && depth < 900 ? i - 1 : 0;
         depth = depth < 900 ? depth : 0;
         st[i].frame = dice(&state, b->frame_count);
+        st[i].methods = 1u << dice(&state, WIRE_METHOD_COUNT) & i;
     }
     b->stacks = st;
     b->process_count = samples_wanted / 400 + 1;

@@ -382,8 +382,22 @@ static void a_marker_stands_at_the_end_of_a_stack_that_has_one(void **state)
     tell_program(k->collector, 77, "program");
     TELL_STACK(k->collector, 77, 1, PERF_CONTEXT_USER, CODE, 0x10); /* its caller is no code */
     _batch_ struct batch *b = build(k);
-    assert_string_equal(stack_text(b, b->samples[0].stack), "[broken];/bin/program+1000");
-    assert_int_equal(frame_named(b, "[broken]")->kind, FRAME_MARKER);
+    assert_string_equal(stack_text(b, b->samples[0].stack),
+                        "[caller is no code];/bin/program+1000");
+    assert_int_equal(frame_named(b, "[caller is no code]")->kind, FRAME_MARKER);
+}
+
+static void a_stack_says_how_its_callers_were_found(void **state)
+{
+    struct kit *k = *state;
+    tell_program(k->collector, 77, "program");
+    TELL_STACK(k->collector, 77, 1, PERF_CONTEXT_USER, CODE, CODE + 0x20);
+    TELL_STACK(k->collector, 77, 2, PERF_CONTEXT_KERNEL, K(1));
+    _batch_ struct batch *b = build(k);
+    const struct batch_stack *user = &b->stacks[b->samples[0].stack];
+    assert_int_equal(user->methods, 1u << WIRE_METHOD_chain);
+    assert_int_equal(b->stacks[user->parent].methods, 0);
+    assert_int_equal(b->stacks[b->samples[1].stack].methods, 0);
 }
 
 static void a_builder_starts_each_batch_anew(void **state)
@@ -432,6 +446,7 @@ int main(void)
         WITH_KIT(a_batch_says_whose_it_is_and_of_when),
         WITH_KIT(a_process_has_its_words_and_the_labels_of_its_cgroup),
         WITH_KIT(a_marker_stands_at_the_end_of_a_stack_that_has_one),
+        WITH_KIT(a_stack_says_how_its_callers_were_found),
         WITH_KIT(a_builder_starts_each_batch_anew),
         WITH_KIT(an_empty_window_is_a_batch_too),
     };

@@ -155,9 +155,31 @@ static void a_path_takes_its_own_parameters_only(void **state)
     assert_refused("group=process", QUERY_SAMPLES, "this path does not take it");
     assert_refused("format=json", QUERY_SAMPLES, "this path does not take it");
     assert_refused("start=-5m", QUERY_NOTHING, "takes no parameters");
+    assert_refused("process=a", QUERY_NODES, "this path does not take it");
+    assert_refused("namespace=a", QUERY_NODES, "this path does not take it");
     _cleanup_(query_free) struct query q = {0};
     parse("start=-5m&node=a", QUERY_SAMPLES, &q);
     assert_int_equal(q.store.group_count, 0);
+}
+
+static void a_node_is_asked_for_by_name_or_when_none_is(void **state)
+{
+    static const struct {
+        const char *text;
+        bool a, b, c;
+    } cases[] = {
+        {"", true, true, true},
+        {"node=a", true, false, false},
+        {"node=a&node=c", true, false, true},
+        {"process=a", true, true, true},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        _cleanup_(query_free) struct query q = {0};
+        parse(cases[i].text, QUERY_SAMPLES, &q);
+        assert_int_equal(query_takes_node(&q.store, "a"), cases[i].a);
+        assert_int_equal(query_takes_node(&q.store, "b"), cases[i].b);
+        assert_int_equal(query_takes_node(&q.store, "c"), cases[i].c);
+    }
 }
 
 int main(void)
@@ -170,6 +192,7 @@ int main(void)
         cmocka_unit_test(what_is_wrong_is_named),
         cmocka_unit_test(long_values_and_long_queries_are_refused),
         cmocka_unit_test(a_path_takes_its_own_parameters_only),
+        cmocka_unit_test(a_node_is_asked_for_by_name_or_when_none_is),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -59,6 +59,12 @@ static const struct window_key a_key = {.process = &a_process,
                                         .cpu = 1,
                                         .time_ns = START + NS_PER_SEC};
 
+/* For tests: a stack's callers are found by what its depth says. */
+static uint32_t methods_of(size_t depth)
+{
+    return 1u << depth % 4;
+}
+
 /* As the collector does. What had no place even in [other] is dropped: -ENOSPC. */
 static int add(struct window *w, const struct window_key *key, const uint64_t *offsets,
                size_t count)
@@ -69,8 +75,8 @@ static int add(struct window *w, const struct window_key *key, const uint64_t *o
         r = window_add_frame(w, node, offsets[i] % 2 ? libc : program, offsets[i], FRAME_USER,
                              &node);
     if (r == 0)
-        r = window_add_sample(w, key, node);
-    return r == -ENOSPC ? window_add_other(w, key) : r;
+        r = window_add_sample(w, key, node, methods_of(count));
+    return r == -ENOSPC ? window_add_other(w, key, methods_of(count)) : r;
 }
 
 static const struct window_sample *sample_at(const struct window *w, uint32_t row)
@@ -85,7 +91,7 @@ static const struct window_node *node_at(const struct window *w, uint32_t row)
 
 static bool is_other(const struct window *w, uint32_t node)
 {
-    return node_at(w, node)->kind == FRAME_MARKER && node_at(w, node)->offset == MARKER_OTHER;
+    return node_at(w, node)->kind == FRAME_MARKER && node_at(w, node)->offset == MARKER_other;
 }
 
 /* The offsets from the leaf to the root, as text. */
@@ -95,6 +101,25 @@ static void write_stack(const struct window *w, uint32_t node, char *to, size_t 
     to[0] = 0;
     for (; node; node = node_at(w, node)->parent)
         n += (size_t)snprintf(to + n, size - n, "%lx;", (unsigned long)node_at(w, node)->offset);
+}
+
+/* Where samples end are the methods of just those, elsewhere none. */
+static void assert_methods(const struct window *w)
+{
+    _cleanup_free_ uint8_t *ends = calloc(w->nodes.count, 1);
+    for (uint32_t i = 0; i < w->samples.count; i++)
+        ends[sample_at(w, i)->stack] = 1;
+    for (uint32_t i = 0; i < w->nodes.count; i++) {
+        size_t depth = 0;
+        for (uint32_t node = i; node; node = node_at(w, node)->parent)
+            depth++;
+        if (!ends[i])
+            assert_int_equal(node_at(w, i)->methods, 0);
+        else if (is_other(w, i))
+            assert_int_not_equal(node_at(w, i)->methods, 0);
+        else
+            assert_int_equal(node_at(w, i)->methods, methods_of(depth));
+    }
 }
 
 /* ---- within the caps */
@@ -114,6 +139,18 @@ static void equal_samples_are_one_row_with_their_count(void **state)
     char text[64];
     write_stack(w, sample_at(w, 1)->stack, text, sizeof(text));
     assert_string_equal(text, "8;4;2;");
+}
+
+static void a_stack_has_the_methods_of_all_its_samples(void **state)
+{
+    _cleanup_(window_free) struct window *w = make_window(1000, 1000);
+    uint32_t caller, leaf;
+    assert_int_equal(window_add_frame(w, 0, libc, 16, FRAME_USER, &caller), 0);
+    assert_int_equal(window_add_frame(w, caller, libc, 32, FRAME_USER, &leaf), 0);
+    for (uint32_t bit = 0; bit < 32; bit += 31)
+        assert_int_equal(window_add_sample(w, &a_key, leaf, 1u << bit), 0);
+    assert_int_equal(node_at(w, leaf)->methods, 1u << 31 | 1);
+    assert_int_equal(node_at(w, caller)->methods, 0);
 }
 
 static void samples_differ_by_slot_process_thread_and_cpu(void **state)
@@ -185,12 +222,12 @@ static void a_marker_is_no_frame_of_that_offset(void **state)
 {
     _cleanup_(window_free) struct window *w = make_window(1000, 1000);
     uint32_t marker, frame, again;
-    assert_int_equal(window_add_marker(w, 0, MARKER_TRUNCATED, &marker), 0);
-    assert_int_equal(window_add_frame(w, 0, libc, MARKER_TRUNCATED, FRAME_USER, &frame), 0);
+    assert_int_equal(window_add_marker(w, 0, MARKER_truncated, &marker), 0);
+    assert_int_equal(window_add_frame(w, 0, libc, MARKER_truncated, FRAME_USER, &frame), 0);
     assert_int_not_equal(marker, frame);
-    assert_int_equal(window_add_frame(w, 0, libc, MARKER_TRUNCATED, FRAME_JIT, &again), 0);
+    assert_int_equal(window_add_frame(w, 0, libc, MARKER_truncated, FRAME_JIT, &again), 0);
     assert_int_not_equal(frame, again);
-    assert_int_equal(window_add_frame(w, 0, program, MARKER_TRUNCATED, FRAME_USER, &again), 0);
+    assert_int_equal(window_add_frame(w, 0, program, MARKER_truncated, FRAME_USER, &again), 0);
     assert_int_not_equal(frame, again);
 }
 
@@ -236,6 +273,21 @@ static void the_rarest_stacks_go_to_other_and_are_counted(void **state)
     assert_int_equal(sum, 160);
     assert_int_equal(w->sample_count, 160);
     assert_true(w->nodes.count <= 101);
+}
+
+static void other_is_never_folded_itself(void **state)
+{
+    _cleanup_(window_free) struct window *w = make_window(20, 10000);
+    assert_int_equal(window_add_other(w, &a_key, 1), 0);
+    for (uint64_t i = 0; i < 200; i++) { /* all are less rare than [other] */
+        uint64_t stack[] = {1000 + i / 10};
+        assert_int_equal(add(w, &a_key, stack, 1), 0);
+    }
+    uint64_t of_other = 0;
+    for (uint32_t i = 0; i < w->samples.count; i++)
+        of_other += is_other(w, sample_at(w, i)->stack) ? sample_at(w, i)->count : 0;
+    assert_true(of_other > 1);
+    assert_int_equal(w->other_count, of_other);
 }
 
 static void other_is_counted_apart_for_each_process_thread_cpu_and_slot(void **state)
@@ -325,6 +377,7 @@ static void sums_are_exact_whatever_the_caps(void **state)
         assert_true(w->samples.count <= caps[c].max_samples);
         for (size_t i = 0; i < sizeof(by_key) / 8; i++)
             assert_int_equal(((uint64_t *)by_key)[i], 0);
+        assert_methods(w);
     }
 }
 
@@ -368,12 +421,14 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         WITH_OBJECTS(equal_samples_are_one_row_with_their_count),
+        WITH_OBJECTS(a_stack_has_the_methods_of_all_its_samples),
         WITH_OBJECTS(samples_differ_by_slot_process_thread_and_cpu),
         WITH_OBJECTS(a_process_keeps_its_words_after_it_is_gone),
         WITH_OBJECTS(a_time_outside_the_window_goes_to_its_edge),
         WITH_OBJECTS(a_marker_is_no_frame_of_that_offset),
         WITH_OBJECTS(an_object_lives_as_long_as_a_window_that_has_it),
         WITH_OBJECTS(the_rarest_stacks_go_to_other_and_are_counted),
+        WITH_OBJECTS(other_is_never_folded_itself),
         WITH_OBJECTS(other_is_counted_apart_for_each_process_thread_cpu_and_slot),
         WITH_OBJECTS(sums_are_exact_whatever_the_caps),
         WITH_OBJECTS(a_stack_that_is_there_is_counted_also_when_no_other_fits),

@@ -55,7 +55,7 @@ static const struct table tables[] = {
           "flags:0"),
     TABLE(WIRE_MAX_FRAMES, "frames", frame_count, "kind:1", "object:0", "address:0", "name:0",
           "file:0", "line:0"),
-    TABLE(WIRE_MAX_STACKS, "stacks", stack_count, "parent:0", "frame:0"),
+    TABLE(WIRE_MAX_STACKS, "stacks", stack_count, "parent:0", "frame:0", "methods:4294967295"),
     TABLE(WIRE_MAX_PROCESSES, "processes", process_count, "pid:0", "ppid:0", "start_ns:0", "name:0",
           "exe:0", "cgroup:0"),
     TABLE(WIRE_MAX_LABELS, "labels", label_count, "process:0", "key:0", "value:0"),
@@ -113,7 +113,8 @@ static void the_most_that_fits_each_other_limit_is_taken(void **state)
         {"strings", "[\"\",{\"$text\":[16384,\"x\"]}]"},
         {"strings", "{\"$repeat\":[1000000,\"\"]}"},
         {"node.kernel", "{\"$text\":[16384,\"x\"]}"},
-        {"stacks", "{\"parent\":{\"$chain\":1025},\"frame\":{\"$repeat\":[1025,0]}}"},
+        {"stacks", "{\"parent\":{\"$chain\":1025},\"frame\":{\"$repeat\":[1025,0]},"
+                   "\"methods\":{\"$repeat\":[1025,0]}}"},
         {"objects.build_id", "[{\"$bin\":\"000102030405060708090a0b0c0d0e0f10111213\"}]"},
         {"window.end_ns", "3600000000000"},
         {"window.period_ns", "1000000000"},

@@ -46,6 +46,7 @@ struct builder {
     struct batch_sample *samples;
     const char *label_args[16]; /* key=value */
     unsigned label_arg_count;
+    struct batch_counter counters[16];
     const char *thread; /* NULL: the process's name */
     uint32_t slot;
     uint32_t cpu;
@@ -298,6 +299,7 @@ static void encode_to(struct builder *b, FILE *to)
     batch->processes = b->processes;
     batch->labels = b->labels;
     batch->samples = b->samples;
+    batch->counters = b->counters;
     if (batch_encode(batch, &out, &err) < 0)
         die("encoding", err.text);
     int r = fs_write_all(fileno(to), out.data, out.len);
@@ -318,6 +320,7 @@ enum option_value {
     CPU,
     THREAD,
     LABEL,
+    COUNTER,
     HELP
 };
 
@@ -334,6 +337,7 @@ static const struct option options[] = {
     {"cpu", required_argument, NULL, CPU},
     {"thread", required_argument, NULL, THREAD},
     {"label", required_argument, NULL, LABEL},
+    {"counter", required_argument, NULL, COUNTER},
     {"help", no_argument, NULL, HELP},
     {0},
 };
@@ -347,7 +351,8 @@ static const char usage[] =
     "  --period 10ms                      CPU time of one sample\n"
     "  --cpus N --cpu N                   the node's CPUs (2), the samples' CPU (0)\n"
     "  --thread NAME                      the samples' thread (the process's name)\n"
-    "  --label KEY=VALUE                  on every process; may be repeated\n";
+    "  --label KEY=VALUE                  on every process; may be repeated\n"
+    "  --counter NAME=N                   what the agent counted; may be repeated\n";
 
 static uint64_t number(const char *text, uint64_t max)
 {
@@ -378,8 +383,19 @@ static void add_label_arg(struct builder *b, const char *arg)
     b->label_args[b->label_arg_count++] = arg;
 }
 
-static void take_option(struct builder *b, enum option_value option, const char *arg,
-                        int64_t *window_ns)
+static void add_counter_arg(struct builder *b, char *arg)
+{
+    char *equals = strchr(arg, '=');
+    if (!equals)
+        die("--counter wants NAME=N", arg);
+    if (b->batch.counter_count == ARRAY_LEN(b->counters))
+        die("too many counters", arg);
+    *equals = 0;
+    b->counters[b->batch.counter_count++] =
+        (struct batch_counter){arg, number(equals + 1, INT64_MAX)};
+}
+
+static void take_option(struct builder *b, enum option_value option, char *arg, int64_t *window_ns)
 {
     struct batch *batch = &b->batch;
     switch (option) {
@@ -418,6 +434,9 @@ static void take_option(struct builder *b, enum option_value option, const char 
         break;
     case LABEL:
         add_label_arg(b, arg);
+        break;
+    case COUNTER:
+        add_counter_arg(b, arg);
         break;
     case HELP:
         fputs(usage, stdout);

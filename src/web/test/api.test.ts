@@ -10,6 +10,8 @@ import {
   readFlame,
   readNodes,
   readProcesses,
+  readStacks,
+  stacksPath,
 } from "../api";
 import { nameOf } from "../flame/tree";
 import { readUrl } from "../url";
@@ -48,9 +50,15 @@ test("so do the lists of processes and nodes", () => {
   assert.ok(readNodes(example("/api/v1/nodes"))[0].lastMs > 0);
 });
 
+test("and the stacks' counts", () => {
+  const { ends, methods, pending } = readStacks(example("/api/v1/stacks"));
+  assert.ok((ends.get("bottom") ?? 0) > (ends.get("truncated") ?? 0) && pending > 0);
+  assert.ok((methods.get("table") ?? 0) > 0);
+});
+
 test("the client asks with parameters that the API has", () => {
   const { query } = readUrl("?start=-1h&process=a&node=n&namespace=shop");
-  for (const path of [flamePath(query), processesPath(query)]) {
+  for (const path of [flamePath(query), processesPath(query), stacksPath(query)]) {
     const url = new URL(path, "http://localhost/");
     const known = (api.paths[url.pathname].get.parameters ?? []).map(
       (p) => p.name ?? p.$ref?.split("/").pop(),
@@ -66,6 +74,11 @@ test("the process list is not narrowed by the process that was chosen from it", 
   assert.doesNotMatch(processesPath(query), /process=|node=/);
   assert.match(processesPath(query), /namespace=shop/);
   assert.match(flamePath(query), /process=a&node=n&namespace=shop/);
+});
+
+test("the stacks' counts are narrowed by node alone", () => {
+  const { query } = readUrl("?start=-1h&process=a&node=n&namespace=shop");
+  assert.equal(stacksPath(query), "api/v1/stacks?start=-1h&end=now&node=n");
 });
 
 test("an answer of another shape is an error that says where", () => {

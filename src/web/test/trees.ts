@@ -26,7 +26,13 @@ function draftOf(folded: Folded): Draft {
   return root;
 }
 
-export function columnsOf(folded: Folded): Columns {
+function kindOf(label: string): number {
+  if (label.endsWith("_[k]")) return Kind.kernel;
+  return /^\[.*\]$/.test(label) ? Kind.marker : Kind.user;
+}
+
+/** Rows up to the depth `groups` are no code; `[name]` is a marker. */
+export function columnsOf(folded: Folded, groups = 0): Columns {
   const names: string[] = [];
   const rows = { depth: [] as number[], name: [] as number[], object: [] as number[] };
   const more = { kind: [] as number[], self: [] as number[], total: [] as number[] };
@@ -37,7 +43,7 @@ export function columnsOf(folded: Folded): Columns {
     rows.depth.push(depth);
     rows.name.push(names.indexOf(name));
     rows.object.push(0);
-    more.kind.push(depth === 0 ? Kind.metadata : isKernel ? Kind.kernel : Kind.user);
+    more.kind.push(depth <= groups ? Kind.metadata : kindOf(label));
     more.self.push(draft.self);
     more.total.push(draft.total);
     for (const [child, below] of [...draft.children].sort(([a], [b]) => (a < b ? -1 : 1))) {
@@ -48,8 +54,8 @@ export function columnsOf(folded: Folded): Columns {
   return { names, objects: [""], ...rows, ...more };
 }
 
-export function treeOf(folded: Folded): FlameTree {
-  return buildTree(columnsOf(folded));
+export function treeOf(folded: Folded, groups = 0): FlameTree {
+  return buildTree(columnsOf(folded, groups));
 }
 
 /** The first node of this name. */

@@ -3,6 +3,7 @@ import { signal } from "@preact/signals";
 import { flame } from "../state";
 import { FlameCanvas, type FlameControl } from "./FlameCanvas";
 import { EmptyNotice, ErrorNotice } from "./Notice";
+import { StackLine } from "./StackLine";
 import { StatusLine } from "./StatusLine";
 import { Summary } from "./Summary";
 import { Toolbar } from "./Toolbar";
@@ -20,6 +21,7 @@ export function FlamePanel() {
         <Summary />
         <Toolbar />
       </div>
+      {value !== null && !empty && <StackLine />}
       <div class={loading ? "progress running" : "progress"} />
       {error !== "" && <ErrorNotice text={error} />}
       {empty && error === "" && <EmptyNotice flame={value} />}

@@ -30,16 +30,19 @@ function chosenText(flame: Flame): string {
   const node = selected.value;
   if (node === noNode || node >= flame.tree.count) return "";
   const words = wordsOf(flame, query.value.group, node);
-  return `${words.name} · ${words.share} · ${words.samples}`;
+  return [words.name, words.share, words.samples, words.meaning]
+    .filter((text) => text !== "")
+    .join(" · ");
 }
 
 export function StatusLine({ flame }: { readonly flame: Flame }) {
   const view = zoomed.value;
+  const chosen = chosenText(flame);
   const span = view ? (view.right - view.left) / flame.tree.total[0] : 1;
   return (
     <footer class="status">
-      <span id="frame-words" class="chosen" role="status">
-        {chosenText(flame) || "Click a frame to zoom in; scroll to zoom, drag to move."}
+      <span id="frame-words" class="chosen" role="status" title={chosen}>
+        {chosen || "Click a frame to zoom in; scroll to zoom, drag to move."}
       </span>
       {flame.foldedNodes > 0 && (
         <span class="quiet">{countText(flame.foldedNodes)} tiny frames left out</span>

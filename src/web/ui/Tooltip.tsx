@@ -4,6 +4,7 @@ import { noNode } from "../flame/hit";
 import { flame, query } from "../state";
 import { hover } from "./FlameCanvas";
 import { wordsOf } from "./frame";
+import { Words } from "./Words";
 
 const gap = 14;
 
@@ -35,6 +36,11 @@ export function Tooltip() {
       <div class="tooltip-more">
         {[words.kind, words.object, words.ofParent, words.self].filter((w) => w !== "").join(" · ")}
       </div>
+      {words.meaning !== "" && (
+        <div class="tooltip-meaning">
+          <Words text={words.meaning} />
+        </div>
+      )}
     </div>
   );
 }

@@ -4,6 +4,7 @@ import { countText, durationText, percentText } from "../format";
 import { parentOf, noNode } from "../flame/hit";
 import { kindNames } from "../flame/palette";
 import { Kind, nameOf } from "../flame/tree";
+import { explain, markerOf } from "../markers";
 
 export interface FrameWords {
   readonly name: string;
@@ -16,6 +17,8 @@ export interface FrameWords {
   readonly ofParent: string;
   readonly cpu: string;
   readonly self: string;
+  /** Of a marker: what it means, and what to do. */
+  readonly meaning: string;
 }
 
 /** A group's row says which of its labels it is: "process", "node". */
@@ -29,6 +32,7 @@ export function wordsOf(flame: Flame, group: readonly string[], node: number): F
   const { tree } = flame;
   const total = tree.total[node];
   const parent = parentOf(tree, node);
+  const isMarker = tree.kind[node] === Kind.marker;
   const isPartOfPart = parent !== noNode && parent !== 0 && tree.total[parent] > 0;
   return {
     name: nameOf(tree, node),
@@ -39,5 +43,6 @@ export function wordsOf(flame: Flame, group: readonly string[], node: number): F
     ofParent: isPartOfPart ? `${percentText(total / tree.total[parent])} of its caller` : "",
     cpu: `${durationText((total * flame.periodNs) / 1e6)} CPU`,
     self: tree.self[node] > 0 ? `${countText(tree.self[node])} here` : "",
+    meaning: isMarker ? explain(markerOf(nameOf(tree, node))) : "",
   };
 }
