@@ -1,7 +1,7 @@
 /* table.h: the unwind rules of one ELF object, compact: by offset in its file, so that neither load
  * address nor program headers are needed to ask. About six bytes a row.
  *
- * Built from .eh_frame, or .debug_frame where there is no .eh_frame; read-only afterwards and
+ * Built from .eh_frame and, for what that leaves out, .debug_frame; read-only afterwards and
  * shared by any number of threads. */
 #pragma once
 
