@@ -1,5 +1,5 @@
-/* build.c: takes an ELF file, gives its table of unwind rules from its sections of CFI. See
- * table.h. */
+/* build.c: takes an ELF file, gives its table of unwind rules: from its sections of CFI and from
+ * what Go programs have instead. See table.h. */
 #include <errno.h>
 #include <fcntl.h>
 #include <gelf.h>
@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "unwind/eh_frame.h"
 #include "unwind/elf_section.h"
+#include "unwind/go_build.h"
 #include "unwind/runs.h"
 #include "unwind/table_internal.h"
 
@@ -101,10 +102,13 @@ static int add_cfi(struct build *b, Elf *elf, const char *name, struct err *err)
     return r < 0 ? err_errno(err, r, "reading %s", name) : 0;
 }
 
-/* The C part of a program with cgo has .eh_frame, its Go part .debug_frame. */
+/* A program with code of C and of Go has rules for each in another section. What is in two of them
+ * is taken from the first: Go's own table tells also the frame pointer and where stacks begin. */
 static int add_all(struct build *b, Elf *elf, struct err *err)
 {
     int r = add_cfi(b, elf, ".eh_frame", err);
+    if (r == 0)
+        r = go_build_add(elf, b->registers, b->max_bytes, b->runs, err);
     if (r == 0)
         r = add_cfi(b, elf, ".debug_frame", err);
     if (r == 0 && runs_count(b->runs) == 0)
