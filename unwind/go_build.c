@@ -79,19 +79,31 @@ static uint64_t find_text(Elf *elf, const struct runs *runs, uint64_t in_file, u
     return text;
 }
 
-static int add_function(const struct go_table *t, const struct go_function *f, struct runs *runs)
+static int add_bottom(void *runs, uint64_t pc, const struct unwind_rule *rule)
 {
     static const struct unwind_rule bottom = {.kind = RULE_END};
+    return runs_add_row(runs, pc, &bottom);
+}
+
+static int add_function(const struct go_table *t, const struct go_function *f, struct runs *runs)
+{
+    uint64_t end;
     if (!runs_begin(runs, f->start, f->end))
         return 0;
-    uint64_t end = f->end;
-    int r = f->bottom ? runs_add_row(runs, f->start, &bottom)
-                      : go_table_run(t, f, runs_add_row, runs, &end);
+    int r = go_table_run(t, f, f->bottom ? add_bottom : runs_add_row, runs, &end);
     if (r == -EBADMSG) {
         runs_drop(runs);
         return 0;
     }
     return r < 0 ? r : runs_end(runs, end);
+}
+
+/* A return address is looked up at the byte before, which has to have the first row's rule then. */
+static int add_byte_before(const struct go_table *t, struct go_function f, struct runs *runs)
+{
+    f.end = f.start;
+    f.start -= t->quantum;
+    return add_function(t, &f, runs);
 }
 
 static int add_functions(const struct go_table *t, struct runs *runs)
@@ -102,7 +114,11 @@ static int add_functions(const struct go_table *t, struct runs *runs)
             runs_count_bad(runs, 1);
             continue;
         }
-        int r = f.program || f.bottom ? add_function(t, &f, runs) : 0;
+        if (!f.program)
+            continue;
+        int r = f.returned_to ? add_byte_before(t, f, runs) : 0;
+        if (r == 0)
+            r = add_function(t, &f, runs);
         if (r < 0)
             return r;
     }

@@ -14,6 +14,7 @@
 #define FLAG_TOP_FRAME  1u
 #define FLAG_SP_WRITE   2u
 #define ID_CGO_CALLBACK 4u
+#define ID_STACK_SWITCH 20u
 
 /* Rules hold 32 bits. The runtime's own call1073741824 has a frame of that size. */
 #define DELTA_MAX (INT32_MAX - 8)
@@ -82,6 +83,9 @@ int go_table_function(const struct go_table *t, uint64_t i, struct go_function *
          * thread's; only a callback from C arranges that both stacks can be unwound (traceback.go).
          */
         .bottom = flags & FLAG_TOP_FRAME || (flags & FLAG_SP_WRITE && id != ID_CGO_CALLBACK),
+        /* Where C has called Go back, it stands for the caller of C: asm_amd64.s,
+         * gosave_systemstack_switch; since 1.21 a later instruction does. */
+        .returned_to = id == ID_STACK_SWITCH && t->relative && t->quantum == 1,
     };
     return 0;
 }
@@ -122,36 +126,38 @@ static struct unwind_rule rule_of(const struct go_table *t, int64_t delta)
                            : rule_aarch64(t->registers, (int32_t)delta);
 }
 
-/* One pair of an sp table; false at its end. `*pc` and `*delta` become those behind it. */
-static bool read_step(struct leb *p, const struct go_table *t, bool first, uint64_t *pc,
-                      int64_t *delta)
+/* One pair of an sp table; false at its end. */
+static bool read_step(struct leb *p, const struct go_table *t, bool first, int64_t *delta,
+                      uint64_t *ret_bytes)
 {
     uint64_t change = leb_unsigned(p);
     if (p->bad || (change == 0 && !first))
         return false;
     uint64_t instructions = leb_unsigned(p);
-    if (change > UINT32_MAX || instructions == 0 || instructions > UINT32_MAX)
+    if (change > UINT32_MAX || instructions == 0 || instructions > UINT32_MAX) {
         p->bad = true;
+        return false;
+    }
     *delta += (int64_t)(change >> 1) ^ -(int64_t)(change & 1);
-    *pc += instructions * t->quantum;
-    return !p->bad;
+    *ret_bytes = instructions * t->quantum;
+    return true;
 }
 
 int go_table_run(const struct go_table *t, const struct go_function *f, cfa_row_fn fn, void *ctx,
                  uint64_t *ret_end)
 {
     struct leb p = {f->program, t->bytes + t->len, false};
-    uint64_t pc = f->start, next = pc;
+    uint64_t pc = f->start, bytes;
     int64_t delta = -1;
-    while (pc < f->end && read_step(&p, t, pc == f->start, &next, &delta)) {
+    while (pc < f->end && read_step(&p, t, pc == f->start, &delta, &bytes)) {
         struct unwind_rule rule = rule_of(t, delta);
         int r = fn(ctx, pc, &rule);
         if (r != 0)
             return r;
-        pc = next;
+        pc = bytes < f->end - pc ? pc + bytes : f->end;
     }
     if (p.bad || pc == f->start)
         return -EBADMSG;
-    *ret_end = pc < f->end ? pc : f->end;
+    *ret_end = pc;
     return 0;
 }

@@ -48,6 +48,7 @@ struct go_function {
     uint64_t start, end;
     const uint8_t *program; /* NULL: it has no sp table */
     bool bottom;            /* its stack's first function */
+    bool returned_to;       /* its first instruction may be a return address */
 };
 
 /* Where in the section the header's text stands, which a relocation may tell. */

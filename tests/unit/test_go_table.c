@@ -33,8 +33,9 @@ static const struct go_bytes_function functions[] = {
      .rows = {{16, 32}}},                        /* cgocallback arranges that it can be unwound */
     {0x1100, .rows = {{0}}},                     /* C's */
     {0x1140, .rows = {{2, 0}, {1, -8}, {3, 0}}}, /* it pops its return address */
+    {0x1180, .id = 20, .flags = 4, .rows = {{1, 0}}}, /* systemstack_switch */
 };
-#define END 0x1180u
+#define END 0x1190u
 
 static struct go_bytes bytes_of(enum go_version version, uint8_t quantum)
 {
@@ -216,6 +217,22 @@ static const struct unwind_rule *rule_at(const struct unwind_table *t, uint64_t 
     return unwind_table_find(t, CFI_ELF_OFFSET + code);
 }
 
+/* C that calls Go back hides its caller behind this. */
+static void a_return_address_may_be_the_first_instruction_of_systemstack_switch(void **state)
+{
+    for (enum go_version version = 0; version < GO_VERSIONS; version++) {
+        _cleanup_(buf_free) struct buf bytes = {0};
+        struct go_bytes what = bytes_of(version, 1);
+        go_table_bytes(&what, &bytes);
+        _cleanup_(unwind_table_free) struct unwind_table *t =
+            build(&(struct cfi_elf){.machine = EM_X86_64,
+                                    .code_bytes = 0x10000,
+                                    .section_name = ".gopclntab",
+                                    .section = &bytes});
+        assert_int_equal(rule_at(t, 0x117f)->kind, version == GO_1_16 ? RULE_NONE : RULE_SP);
+    }
+}
+
 static void expect_rules(const struct unwind_table *t, uint64_t text)
 {
     static const struct {
@@ -223,12 +240,13 @@ static void expect_rules(const struct unwind_table *t, uint64_t text)
         enum rule_kind kind;
         int cfa;
     } cases[] = {
-        {0xff, RULE_NONE, 0},   {0x100, RULE_SP, 8},    {0x104, RULE_SP, 16},
-        {0x105, RULE_SP, 0x50}, {0x118, RULE_SP, 0x50}, {0x11b, RULE_SP, 8},
-        {0x11c, RULE_NONE, 0},  {0x1000, RULE_SP, 8},   {0x1010, RULE_NONE, 0},
-        {0x1040, RULE_END, 0},  {0x107f, RULE_END, 0},  {0x1080, RULE_END, 0},
-        {0x10c0, RULE_SP, 40},  {0x1100, RULE_NONE, 0}, {0x1142, RULE_OTHER, 0},
-        {0x1143, RULE_SP, 8},   {0x1146, RULE_NONE, 0},
+        {0xff, RULE_NONE, 0},    {0x100, RULE_SP, 8},    {0x104, RULE_SP, 16},
+        {0x105, RULE_SP, 0x50},  {0x118, RULE_SP, 0x50}, {0x11b, RULE_SP, 8},
+        {0x11c, RULE_NONE, 0},   {0x1000, RULE_SP, 8},   {0x1010, RULE_NONE, 0},
+        {0x1040, RULE_END, 0},   {0x104f, RULE_END, 0},  {0x1050, RULE_NONE, 0},
+        {0x1080, RULE_END, 0},   {0x10c0, RULE_SP, 40},  {0x1100, RULE_NONE, 0},
+        {0x1142, RULE_OTHER, 0}, {0x1143, RULE_SP, 8},   {0x1146, RULE_NONE, 0},
+        {0x117e, RULE_NONE, 0},  {0x1180, RULE_SP, 8},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         const struct unwind_rule *r = rule_at(t, text - TEXT + cases[i].at);
@@ -249,7 +267,8 @@ static void a_program_without_cfi_is_unwound_by_it(void **state)
                                     .section_name = ".gopclntab",
                                     .section = &bytes});
         expect_rules(t, TEXT);
-        assert_int_equal(t->info.fdes, ARRAY_LEN(functions) - 1);
+        /* without C's, with the byte before systemstack_switch */
+        assert_int_equal(t->info.fdes, ARRAY_LEN(functions) - (version == GO_1_16));
         assert_int_equal(t->info.bad_fdes, 0);
     }
 }
@@ -342,6 +361,7 @@ int main(void)
         cmocka_unit_test(what_pops_its_return_address_is_left_to_another_engine),
         cmocka_unit_test(a_table_cut_anywhere_or_of_another_kind_is_refused),
         cmocka_unit_test(a_program_without_cfi_is_unwound_by_it),
+        cmocka_unit_test(a_return_address_may_be_the_first_instruction_of_systemstack_switch),
         cmocka_unit_test(the_text_is_found_where_the_header_does_not_tell),
         cmocka_unit_test(where_nothing_tells_the_text_there_are_no_rules),
         cmocka_unit_test(c_code_beside_it_has_its_own_rules),

@@ -139,6 +139,10 @@ static enum verdict compare(const struct unwind_table *t, const struct unwind_ru
         snprintf(why, size, "libdw: %s", dwarf_errmsg(-1));
         if (peer->go && !peer->debug_frame)
             return rule->kind == RULE_NONE ? EQUAL : OTHER;
+        /* go_build.c, add_byte_before */
+        if (peer->go && rule->kind == RULE_SP &&
+            dwarf_cfi_addrframe(peer->debug_frame, address + 1, &frame) == 0)
+            return OTHER;
         /* The file's entry has a rule of ours where it has no CFI (runs.c, add_entry). */
         return rule->kind != RULE_NONE && rule->kind != RULE_END;
     }
@@ -244,8 +248,7 @@ static void check_with_libdw(const char *path, int fd, const struct unwind_table
     struct peer peer = {.elf = elf_begin(fd, ELF_C_READ_MMAP, NULL)};
     if (!peer.elf)
         return;
-    peer.go =
-        has_section(peer.elf, ".gopclntab") || has_section(peer.elf, ".data.rel.ro.gopclntab");
+    peer.go = has_section(peer.elf, ".go.buildinfo");
     peer.eh_frame = dwarf_getcfi_elf(peer.elf);
     peer.dwarf = dwarf_begin_elf(peer.elf, DWARF_C_READ, NULL);
     peer.debug_frame = peer.dwarf ? dwarf_getcfi(peer.dwarf) : NULL;
