@@ -1,8 +1,8 @@
 /* table.h: the unwind rules of one ELF object, compact: by offset in its file, so that neither load
  * address nor program headers are needed to ask. About six bytes a row.
  *
- * Built from .eh_frame, or .debug_frame where there is no .eh_frame; read-only afterwards and
- * shared by any number of threads. */
+ * Built from .eh_frame, Go's .gopclntab and .debug_frame, each for what those before leave out;
+ * read-only afterwards and shared by any number of threads. */
 #pragma once
 
 #include <stdbool.h>
@@ -35,8 +35,8 @@ const struct unwind_rule *unwind_table_find(const struct unwind_table *table, ui
 struct unwind_table_info {
     enum unwind_machine machine;
     uint32_t rows, rules;
-    uint32_t fdes, bad_fdes;
-    size_t bytes; /* of memory */
+    uint32_t fdes, bad_fdes; /* also Go's functions */
+    size_t bytes;            /* of memory */
 };
 
 void unwind_table_describe(const struct unwind_table *table, struct unwind_table_info *ret);

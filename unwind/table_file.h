@@ -2,7 +2,8 @@
  *
  *   offset size  what                                              all little endian
  *        0    4  "PFUT"
- *        4    4  version, 1: of this layout and of the rules' meaning (rule.h)
+ *        4    4  version, 2: of this layout, of the rules' meaning (rule.h) and of what is read for
+ *                them; 1 had none of stripped Go programs
  *        8    4  machine (enum unwind_machine)
  *       12    4  rows
  *       16    4  rules
@@ -23,7 +24,7 @@ struct err;
 struct unwind_table;
 
 #define TABLE_FILE_MAGIC       "PFUT"
-#define TABLE_FILE_VERSION     1u
+#define TABLE_FILE_VERSION     2u
 #define TABLE_FILE_HEADER_SIZE 72u
 #define TABLE_FILE_KEY_MAX     32u
 #define TABLE_FILE_MAX         ((size_t)256 << 20)

@@ -90,6 +90,7 @@ run_test() { # name, sources...
 }
 check "CFA programs" run_test test_cfa test_cfa
 check "tables" run_test test_unwind_table test_unwind_table cfi_elf
+check "Go's tables" run_test test_go_table test_go_table cfi_elf go_table_bytes
 check "tables' files" run_test test_table_file test_table_file cfi_elf
 check "callchains" run_test test_unwind test_unwind
 check "stacks made up" run_test test_unwinder test_unwinder fake_stack cfi_elf

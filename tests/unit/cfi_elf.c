@@ -1,6 +1,7 @@
 /* cfi_elf.c: takes FDEs, gives an ELF file. See cfi_elf.h.
  *
- *   ELF header | program headers | section names | note | CFI | its index | section headers */
+ *   ELF header | program headers | section names | note | CFI | its index | more | section headers
+ */
 #include "cfi_elf.h"
 
 #include <assert.h>
@@ -115,24 +116,57 @@ static void add_index(struct buf *to, const struct buf *cfi)
 #define NAME_NOTE   11u
 #define NAME_CFI    (sizeof(NAMES) - 1)
 #define SECTIONS    4u
+#define ALIGN(at)   (((at) + 7) & ~(size_t)7)
 #define NOTE_HEADER 16u
+
+static void add_more(const struct cfi_elf *elf, size_t count, size_t start, struct buf *to)
+{
+    for (size_t i = 0; i < count; i++) {
+        while ((to->len - start) % 8)
+            add_u8(to, 0);
+        add(to, elf->more[i].bytes->data, elf->more[i].bytes->len);
+    }
+}
+
+/* Their headers, from where their names and bytes begin; gives where their bytes end. */
+static size_t place_more(const struct cfi_elf *elf, size_t count, size_t name, size_t at,
+                         Elf64_Shdr *ret)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct cfi_elf_section *s = &elf->more[i];
+        at = ALIGN(at);
+        ret[i] = (Elf64_Shdr){.sh_name = (uint32_t)name,
+                              .sh_type = SHT_PROGBITS,
+                              .sh_addr = s->address,
+                              .sh_offset = at,
+                              .sh_size = s->bytes->len,
+                              .sh_addralign = 8};
+        at += s->bytes->len;
+        name += strlen(s->name) + 1;
+    }
+    return at;
+}
 
 void cfi_elf_bytes(const struct cfi_elf *elf, struct buf *to)
 {
     static const struct buf nothing;
     const struct buf *cfi = elf->section ? elf->section : &nothing;
     const char *name = elf->section_name ? elf->section_name : ".eh_frame";
-    size_t names_len = sizeof(NAMES) - 1 + strlen(name) + 1;
+    size_t more = 0, more_name = NAME_CFI + strlen(name) + 1;
+    size_t names_len = more_name;
+    for (; more < CFI_ELF_MORE && elf->more[more].name; more++)
+        names_len += strlen(elf->more[more].name) + 1;
     size_t segment_count = elf->indexed ? 4 : 2;
     size_t names_at = sizeof(Elf64_Ehdr) + segment_count * sizeof(Elf64_Phdr);
-    size_t note_at = (names_at + names_len + 7) & ~(size_t)7;
+    size_t note_at = ALIGN(names_at + names_len);
     size_t note_len = elf->build_id ? NOTE_HEADER + elf->build_id_len : 0;
-    size_t cfi_at = (note_at + note_len + 7) & ~(size_t)7;
-    size_t index_at = (cfi_at + cfi->len + 7) & ~(size_t)7;
+    size_t cfi_at = ALIGN(note_at + note_len);
+    size_t index_at = ALIGN(cfi_at + cfi->len);
     struct buf index = {0};
     if (elf->indexed)
         add_index(&index, cfi);
-    size_t headers_at = (index_at + index.len + 7) & ~(size_t)7;
+    Elf64_Shdr more_headers[CFI_ELF_MORE];
+    size_t headers_at = ALIGN(place_more(elf, more, more_name, index_at + index.len, more_headers));
     Elf64_Ehdr header = {
         .e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB, EV_CURRENT},
         .e_type = ET_DYN,
@@ -145,7 +179,7 @@ void cfi_elf_bytes(const struct cfi_elf *elf, struct buf *to)
         .e_phentsize = sizeof(Elf64_Phdr),
         .e_phnum = (uint16_t)segment_count,
         .e_shentsize = sizeof(Elf64_Shdr),
-        .e_shnum = SECTIONS,
+        .e_shnum = (uint16_t)(SECTIONS + more),
         .e_shstrndx = 1,
     };
     Elf64_Phdr segments[4] = {
@@ -195,6 +229,8 @@ void cfi_elf_bytes(const struct cfi_elf *elf, struct buf *to)
     add(to, segments, segment_count * sizeof(*segments));
     add(to, NAMES, sizeof(NAMES) - 1);
     add(to, name, strlen(name) + 1);
+    for (size_t i = 0; i < more; i++)
+        add(to, elf->more[i].name, strlen(elf->more[i].name) + 1);
     while (to->len - start < note_at)
         add_u8(to, 0);
     if (elf->build_id) {
@@ -209,9 +245,11 @@ void cfi_elf_bytes(const struct cfi_elf *elf, struct buf *to)
         add_u8(to, 0);
     add(to, index.data, index.len);
     buf_free(&index);
+    add_more(elf, more, start, to);
     while (to->len - start < headers_at)
         add_u8(to, 0);
     add(to, sections, sizeof(sections));
+    add(to, more_headers, more * sizeof(*more_headers));
 }
 
 int cfi_elf_open(const struct cfi_elf *elf)

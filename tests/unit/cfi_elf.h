@@ -21,6 +21,14 @@ size_t cfi_add_cie(struct buf *section, unsigned machine, const char *augmentati
 void cfi_add_fde(struct buf *section, size_t cie, uint64_t address, uint32_t bytes,
                  const void *program, size_t len);
 
+struct cfi_elf_section {
+    const char *name;
+    uint64_t address;
+    const struct buf *bytes;
+};
+
+#define CFI_ELF_MORE 4u
+
 struct cfi_elf {
     unsigned machine;         /* EM_X86_64, EM_AARCH64 */
     uint64_t entry;           /* address; 0: none */
@@ -30,6 +38,7 @@ struct cfi_elf {
     bool indexed;         /* .eh_frame_hdr follows the section, and both are loaded */
     const void *build_id; /* NULL: none */
     size_t build_id_len;
+    struct cfi_elf_section more[CFI_ELF_MORE]; /* beside the CFI, up to one without a name */
 };
 
 /* Appends the file's bytes, without those of its code. */

@@ -1,6 +1,9 @@
 /* oracle.c: takes ELF files, compares podflame's unwind table of each with what libdw's own CFI
  * evaluation (dwarf_cfi_addrframe) says, at the start of every row of either and in its middle.
- * Prints a line for each difference, and a summary for each file with --verbose. */
+ * Prints a line for each difference, and a summary for each file with --verbose.
+ *
+ * Code of Go is compared where the program has .debug_frame; which says nothing of the frame
+ * pointer, nor of where a stack begins. */
 #include <dwarf.h>
 #include <elfutils/libdw.h>
 #include <errno.h>
@@ -19,7 +22,7 @@
 #include "unwind/table_internal.h"
 
 struct totals {
-    uint64_t files, no_cfi, rows, compared, other, refused, different;
+    uint64_t files, no_cfi, rows, compared, other, refused, bottoms, different;
     double build_s;
     size_t bytes;
 };
@@ -116,20 +119,38 @@ static bool place_matches(const struct rule_registers *g, unsigned place, int32_
     return false;
 }
 
-enum verdict { EQUAL, DIFFERENT, OTHER, REFUSED };
+enum verdict { EQUAL, DIFFERENT, OTHER, REFUSED, BOTTOM };
+
+struct peer {
+    Elf *elf;
+    Dwarf *dwarf;
+    Dwarf_CFI *eh_frame, *debug_frame;
+    bool go; /* its .debug_frame is Go's */
+};
 
 static enum verdict compare(const struct unwind_table *t, const struct unwind_rule *rule,
-                            Dwarf_CFI *cfi, uint64_t address, char *why, size_t size)
+                            const struct peer *peer, uint64_t address, char *why, size_t size)
 {
     const struct rule_registers *g = registers_of(t);
     _cleanup_free_ Dwarf_Frame *frame = NULL;
-    if (dwarf_cfi_addrframe(cfi, address, &frame) != 0) {
+    bool eh_frame = peer->eh_frame && dwarf_cfi_addrframe(peer->eh_frame, address, &frame) == 0;
+    if (!eh_frame &&
+        (!peer->debug_frame || dwarf_cfi_addrframe(peer->debug_frame, address, &frame) != 0)) {
         snprintf(why, size, "libdw: %s", dwarf_errmsg(-1));
-        /* The file's entry has a rule of ours where it has no CFI (build.c, add_entry). */
+        if (peer->go && !peer->debug_frame)
+            return rule->kind == RULE_NONE ? EQUAL : OTHER;
+        /* go_build.c, add_byte_before */
+        if (peer->go && rule->kind == RULE_SP &&
+            dwarf_cfi_addrframe(peer->debug_frame, address + 1, &frame) == 0)
+            return OTHER;
+        /* The file's entry has a rule of ours where it has no CFI (runs.c, add_entry). */
         return rule->kind != RULE_NONE && rule->kind != RULE_END;
     }
+    bool go = peer->go && !eh_frame;
     if (rule->kind == RULE_OTHER)
-        return 2;
+        return OTHER;
+    if (go && rule->kind == RULE_END)
+        return BOTTOM;
     Dwarf_Op mem[3], *ops;
     size_t n;
     if (dwarf_frame_register(frame, g->ra, mem, &ops, &n) != 0)
@@ -145,8 +166,8 @@ static enum verdict compare(const struct unwind_table *t, const struct unwind_ru
         say_ops(ops, n, why + strlen(why), size - strlen(why));
         return DIFFERENT;
     }
-    if (dwarf_frame_register(frame, g->fp, mem, &ops, &n) != 0 ||
-        !place_matches(g, rule->fp_place, rule->fp_off, ops, n)) {
+    if (!go && (dwarf_frame_register(frame, g->fp, mem, &ops, &n) != 0 ||
+                !place_matches(g, rule->fp_place, rule->fp_off, ops, n))) {
         snprintf(why, size, "fp (place %u off %d), libdw:", rule->fp_place, rule->fp_off);
         say_ops(ops, n, why + strlen(why), size - strlen(why));
         return DIFFERENT;
@@ -178,7 +199,7 @@ static uint64_t to_address(Elf *elf, uint64_t offset)
     return UINT64_MAX;
 }
 
-static void check_rows(const char *path, Elf *elf, Dwarf_CFI *cfi, const struct unwind_table *t,
+static void check_rows(const char *path, const struct peer *peer, const struct unwind_table *t,
                        uint32_t every, struct totals *totals)
 {
     for (uint32_t i = 0; i < t->info.rows; i += every) {
@@ -188,21 +209,55 @@ static void check_rows(const char *path, Elf *elf, Dwarf_CFI *cfi, const struct 
         for (size_t k = 0; k < ARRAY_LEN(at); k++) {
             if (k && at[k] == at[k - 1])
                 continue;
-            uint64_t address = to_address(elf, at[k]);
+            uint64_t address = to_address(peer->elf, at[k]);
             if (address == UINT64_MAX)
                 continue;
             char why[512] = "";
             const struct unwind_rule *rule = unwind_table_find(t, at[k]);
             totals->compared++;
-            enum verdict v = compare(t, rule, cfi, address, why, sizeof(why));
+            enum verdict v = compare(t, rule, peer, address, why, sizeof(why));
             totals->other += v == OTHER;
             totals->refused += v == REFUSED;
+            totals->bottoms += v == BOTTOM;
             if (v != DIFFERENT)
                 continue;
             totals->different++;
             printf("%s 0x%" PRIx64 ": %s\n", path, address, why);
         }
     }
+}
+
+static bool has_section(Elf *elf, const char *wanted)
+{
+    size_t names;
+    Elf_Scn *scn = NULL;
+    if (elf_getshdrstrndx(elf, &names) < 0)
+        return false;
+    while ((scn = elf_nextscn(elf, scn))) {
+        GElf_Shdr header;
+        const char *name = gelf_getshdr(scn, &header) ? elf_strptr(elf, names, header.sh_name) : "";
+        if (name && strcmp(name, wanted) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void check_with_libdw(const char *path, int fd, const struct unwind_table *t, uint32_t every,
+                             struct totals *totals)
+{
+    struct peer peer = {.elf = elf_begin(fd, ELF_C_READ_MMAP, NULL)};
+    if (!peer.elf)
+        return;
+    peer.go = has_section(peer.elf, ".go.buildinfo");
+    peer.eh_frame = dwarf_getcfi_elf(peer.elf);
+    peer.dwarf = dwarf_begin_elf(peer.elf, DWARF_C_READ, NULL);
+    peer.debug_frame = peer.dwarf ? dwarf_getcfi(peer.dwarf) : NULL;
+    if (peer.eh_frame || peer.debug_frame)
+        check_rows(path, &peer, t, every, totals);
+    if (peer.eh_frame)
+        dwarf_cfi_end(peer.eh_frame);
+    dwarf_end(peer.dwarf);
+    elf_end(peer.elf);
 }
 
 static int check_file(const char *path, uint32_t every, bool verbose, struct totals *totals)
@@ -234,13 +289,8 @@ static int check_file(const char *path, uint32_t every, bool verbose, struct tot
         printf("%s: %u rows, %u rules, %u FDEs, %u bad, %.2f bytes/row, %.0f ns/row\n", path,
                t->info.rows, t->info.rules, t->info.fdes, t->info.bad_fdes,
                (double)t->info.bytes / t->info.rows, took * 1e9 / t->info.rows);
-    Elf *elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
-    Dwarf_CFI *cfi = elf ? dwarf_getcfi_elf(elf) : NULL;
-    if (cfi && every)
-        check_rows(path, elf, cfi, t, every, totals);
-    if (cfi)
-        dwarf_cfi_end(cfi);
-    elf_end(elf);
+    if (every)
+        check_with_libdw(path, fd, t, every, totals);
     return 0;
 }
 
@@ -260,9 +310,10 @@ int main(int argc, char **argv)
     }
     printf("%" PRIu64 " files, %" PRIu64 " without CFI, %" PRIu64 " rows, %" PRIu64
            " compared, %" PRIu64 " left to another engine, %" PRIu64 " refused by libdw, %" PRIu64
-           " different; %.2f bytes/row, %.0f ns/row\n",
+           " different, %" PRIu64 " bottoms; %.2f bytes/row, %.0f ns/row\n",
            totals.files, totals.no_cfi, totals.rows, totals.compared, totals.other, totals.refused,
-           totals.different, totals.rows ? (double)totals.bytes / (double)totals.rows : 0,
+           totals.different, totals.bottoms,
+           totals.rows ? (double)totals.bytes / (double)totals.rows : 0,
            totals.rows ? totals.build_s * 1e9 / (double)totals.rows : 0);
     return totals.different ? 1 : 0;
 }
