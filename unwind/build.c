@@ -1,5 +1,5 @@
-/* build.c: takes an ELF file, gives its table of unwind rules: from its sections of CFI and from
- * what Go programs have instead. See table.h. */
+/* build.c: takes an ELF file, gives its table of unwind rules: from its sections of CFI, from what
+ * Go programs have instead, or from the file that is packed into it. See table.h. */
 #include <errno.h>
 #include <fcntl.h>
 #include <gelf.h>
@@ -7,8 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "unwind/debugdata.h"
 #include "unwind/eh_frame.h"
 #include "unwind/elf_section.h"
 #include "unwind/go_build.h"
@@ -17,6 +19,7 @@
 
 #define SECTION_BYTES_MAX ((size_t)256 << 20)
 #define ROWS_MAX          (16u << 20)
+#define DEBUGDATA_MAX     ((size_t)64 << 20)
 #define SEGMENTS_READ_MAX 1024u /* real files have some ten */
 
 struct build {
@@ -27,14 +30,13 @@ struct build {
 
 /* libelf takes memory for as many headers as the file claims to have, and the file may be sparse.
  * Counts beyond 16 bits stand in section 0 (gABI); no linked file needs them. */
-static int check_counts(int fd)
+static int check_counts(const Elf64_Ehdr *h)
 {
-    Elf64_Ehdr h;
     /* Another class or byte order has the counts elsewhere, and no table here. */
-    if (pread(fd, &h, sizeof(h), 0) != sizeof(h) || memcmp(h.e_ident, ELFMAG, SELFMAG) != 0 ||
-        h.e_ident[EI_CLASS] != ELFCLASS64 || h.e_ident[EI_DATA] != ELFDATA2LSB)
+    if (memcmp(h->e_ident, ELFMAG, SELFMAG) != 0 || h->e_ident[EI_CLASS] != ELFCLASS64 ||
+        h->e_ident[EI_DATA] != ELFDATA2LSB)
         return -ENOEXEC;
-    return h.e_phnum > SEGMENTS_READ_MAX || (h.e_shnum == 0 && h.e_shoff != 0) ? -EFBIG : 0;
+    return h->e_phnum > SEGMENTS_READ_MAX || (h->e_shnum == 0 && h->e_shoff != 0) ? -EFBIG : 0;
 }
 
 static int read_machine(const GElf_Ehdr *header, const struct rule_registers **ret_registers,
@@ -102,6 +104,34 @@ static int add_cfi(struct build *b, Elf *elf, const char *name, struct err *err)
     return r < 0 ? err_errno(err, r, "reading %s", name) : 0;
 }
 
+static void end_elf(Elf **elf)
+{
+    elf_end(*elf);
+}
+
+/* Its file has names, and in Android's programs .debug_frame. Its addresses are those of the file
+ * it is in. */
+static int add_debugdata(struct build *b, Elf *outer, struct err *err)
+{
+    GElf_Shdr header;
+    Elf_Data *data;
+    int r = elf_section_read(outer, ".gnu_debugdata", b->max_bytes, &header, &data, err);
+    if (r < 0)
+        return r == -ENODATA ? 0 : r;
+    _cleanup_(buf_free) struct buf bytes = {.max = DEBUGDATA_MAX};
+    r = debugdata_unpack(data->d_buf, data->d_size, &bytes, err);
+    if (r < 0)
+        return r;
+    Elf64_Ehdr h;
+    if (bytes.len < sizeof(h))
+        return 0;
+    memcpy(&h, bytes.data, sizeof(h));
+    if (check_counts(&h) < 0)
+        return 0;
+    _cleanup_(end_elf) Elf *elf = elf_memory((char *)bytes.data, bytes.len);
+    return elf ? add_cfi(b, elf, ".debug_frame", err) : 0;
+}
+
 /* A program with code of C and of Go has rules for each in another section. What is in two of them
  * is taken from the first: Go's own table tells also the frame pointer and where stacks begin. */
 static int add_all(struct build *b, Elf *elf, struct err *err)
@@ -112,19 +142,17 @@ static int add_all(struct build *b, Elf *elf, struct err *err)
     if (r == 0)
         r = add_cfi(b, elf, ".debug_frame", err);
     if (r == 0 && runs_count(b->runs) == 0)
+        r = add_debugdata(b, elf, err);
+    if (r == 0 && runs_count(b->runs) == 0)
         return err_set(err, -ENODATA, "no CFI");
     return r;
-}
-
-static void end_elf(Elf **elf)
-{
-    elf_end(*elf);
 }
 
 static int open_elf(int fd, Elf **ret, GElf_Ehdr *ret_header, struct err *err)
 {
     elf_version(EV_CURRENT);
-    int r = check_counts(fd);
+    Elf64_Ehdr h;
+    int r = pread(fd, &h, sizeof(h), 0) == sizeof(h) ? check_counts(&h) : -ENOEXEC;
     if (r < 0)
         return err_set(err, r,
                        r == -EFBIG ? "more headers than are read"

@@ -1,8 +1,9 @@
 /* table.h: the unwind rules of one ELF object, compact: by offset in its file, so that neither load
  * address nor program headers are needed to ask. About six bytes a row.
  *
- * Built from .eh_frame, Go's .gopclntab and .debug_frame, each for what those before leave out;
- * read-only afterwards and shared by any number of threads. */
+ * Built from .eh_frame, Go's .gopclntab and .debug_frame, each for what those before leave out, and
+ * where there is none of them from .gnu_debugdata; read-only afterwards and shared by any number of
+ * threads. */
 #pragma once
 
 #include <stdbool.h>

@@ -7,7 +7,7 @@
 cross=aarch64-linux-gnu
 cc=$cross-gcc
 cache=${AARCH64_CACHE:-/var/cache/podflame-aarch64}
-libraries='libcmocka-dev libcmocka0 libelf-dev libelf1 libdw-dev libdw1 zlib1g liblzma5 libbz2-1.0
+libraries='libcmocka-dev libcmocka0 libelf-dev libelf1 libdw-dev libdw1 zlib1g liblzma-dev liblzma5 libbz2-1.0
     libzstd1 libxxhash-dev'
 programs='bash perl-base python3.11-minimal libc6 libstdc++6 libssl3 libgcc-s1 libglib2.0-0 busybox
     libicu72 git'
@@ -22,7 +22,7 @@ mkdir -p "$cache" 2>/dev/null && [ -w "$cache" ] || cache=$dir
 fetch() { # directory, packages...
     local to=$cache/$1 apt=$cache/apt
     shift
-    [ ! -e "$to/done" ] || return 0
+    [ "$(cat "$to/done" 2>/dev/null)" != "$*" ] || return 0
     mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial" "$to/debs"
     cat >"$apt/apt.conf" <<END
 APT::Architecture "arm64";
@@ -43,7 +43,7 @@ END
         [ -e "$package" ] && dpkg-deb -x "$package" "$to" || return
     done
     rm -r "$to/debs"
-    touch "$to/done"
+    echo "$*" >"$to/done"
 }
 # shellcheck disable=SC2086
 if ! fetch libraries $libraries >"$dir/apt.log" 2>&1; then
@@ -81,7 +81,7 @@ run_test() { # name, sources...
     shift
     for file; do files+=("$top_srcdir/tests/unit/$file.c"); done
     "$cc" "${flags[@]}" "${files[@]}" -o "$dir/$name" "$dir"/*.c.o -L"$lib" \
-        -Wl,-rpath-link,"$lib:$root/lib/$cross" -lcmocka -ldw -lelf -pthread || return
+        -Wl,-rpath-link,"$lib:$root/lib/$cross" -lcmocka -ldw -lelf -llzma -pthread || return
     CMOCKA_MESSAGE_OUTPUT=STDOUT qemu-aarch64 -L "/usr/$cross" \
         -E LD_LIBRARY_PATH="$lib:$root/lib/$cross" "$dir/$name" >"$dir/$name.log" 2>&1
     local result=$?

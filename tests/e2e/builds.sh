@@ -50,7 +50,8 @@ names_all_missing() {
         has_all "$work/bare.out" libmsgpack-dev msgpack-devel libzstd-dev libzstd-devel \
         libxxhash-dev xxhash-devel libinih-dev inih-devel libjansson-dev jansson-devel \
         libcurl4-openssl-dev libcurl-devel libmicrohttpd-dev libmicrohttpd-devel libunwind-dev \
-        libunwind-devel libelf-dev elfutils-libelf-devel libdw-dev elfutils-devel libsqlite3-dev sqlite-devel
+        libunwind-devel libelf-dev elfutils-libelf-devel libdw-dev elfutils-devel \
+        liblzma-dev xz-devel libsqlite3-dev sqlite-devel
 }
 names_all_missing >"$work/bare.log"
 result $? "configure names every missing library and its package at once" "$work/bare.log"
@@ -71,9 +72,9 @@ half() { # directory, libraries that are missing, flag; then programs wanted, a 
 installed() { # directory, program
     test -x "$work/$1/root/usr/local/sbin/$2" -o -x "$work/$1/root/usr/local/bin/$2"
 }
-{ half server "libunwind*|libelf|libdw" --disable-agent && installed server podflame-server &&
+{ half server "libunwind*|libelf|libdw|liblzma" --disable-agent && installed server podflame-server &&
     installed server podflame && ! installed server podflamed; } >"$work/server.log" 2>&1
-result $? "a server is built without libunwind, libelf and libdw" "$work/server.log"
+result $? "a server is built without libunwind, libelf, libdw and liblzma" "$work/server.log"
 { half node "sqlite3" --disable-server && installed node podflamed && installed node podflame &&
     ! installed node podflame-server; } >"$work/node.log" 2>&1
 result $? "an agent is built without SQLite and npm" "$work/node.log"

@@ -10,6 +10,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <lzma.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -170,7 +171,8 @@ static void the_first_code_of_a_file_has_no_caller(void **state)
         assert_true(at_end->offsets[i] > at_end->offsets[i - 1]);
 }
 
-static void debug_frame_serves_where_there_is_no_eh_frame(void **state)
+/* One function, at 0x100: its CFA is sp + 48. */
+static void add_debug_frame(struct buf *section)
 {
     /* DWARF 5, 6.4.1: a CIE's id is -1, an FDE's address absolute. */
     struct __attribute__((packed)) {
@@ -194,7 +196,13 @@ static void debug_frame_serves_where_there_is_no_eh_frame(void **state)
         16,
         {DW_CFA_def_cfa_offset, 48},
     };
-    struct buf section = {.data = (uint8_t *)&debug_frame, .len = sizeof(debug_frame)};
+    assert_int_equal(buf_append(section, &debug_frame, sizeof(debug_frame)), 0);
+}
+
+static void debug_frame_serves_where_there_is_no_eh_frame(void **state)
+{
+    _cleanup_(buf_free) struct buf section = {0};
+    add_debug_frame(&section);
     _cleanup_(unwind_table_free) struct unwind_table *t =
         build(&(struct cfi_elf){.machine = EM_X86_64,
                                 .code_bytes = CODE,
@@ -204,6 +212,63 @@ static void debug_frame_serves_where_there_is_no_eh_frame(void **state)
     assert_int_equal(cfa_at(t, 0xff), 0);
     assert_int_equal(cfa_at(t, 0x100), 48);
     assert_int_equal(cfa_at(t, 0x110), 0);
+}
+
+static void debug_frame_serves_for_what_eh_frame_leaves_out(void **state)
+{
+    _cleanup_(buf_free) struct buf section = {0}, eh_frame = {0};
+    add_debug_frame(&section);
+    size_t cie = cfi_add_cie(&eh_frame, EM_X86_64, "zR", initial, sizeof(initial));
+    add_function(&eh_frame, cie, &(struct function){0x200, 16, 16});
+    _cleanup_(unwind_table_free) struct unwind_table *t =
+        build(&(struct cfi_elf){.machine = EM_X86_64,
+                                .code_bytes = CODE,
+                                .section = &eh_frame,
+                                .more = {{".debug_frame", 0, &section}}},
+              NULL, 0);
+    assert_int_equal(cfa_at(t, 0x100), 48);
+    assert_int_equal(cfa_at(t, 0x200), 16);
+}
+
+static void an_elf_file_packed_into_another_serves_where_that_has_no_cfi(void **state)
+{
+    _cleanup_(buf_free) struct buf section = {0}, inner = {0}, packed = {0};
+    add_debug_frame(&section);
+    struct cfi_elf elf = {.machine = EM_X86_64,
+                          .code_bytes = CODE,
+                          .section = &section,
+                          .section_name = ".debug_frame"};
+    cfi_elf_bytes(&elf, &inner);
+    assert_int_equal(buf_reserve(&packed, lzma_stream_buffer_bound(inner.len)), 0);
+    assert_int_equal(lzma_easy_buffer_encode(0, LZMA_CHECK_CRC32, NULL, inner.data, inner.len,
+                                             packed.data, &packed.len, packed.cap),
+                     LZMA_OK);
+    elf.section_name = ".gnu_debugdata";
+    elf.section = &packed;
+    _cleanup_(unwind_table_free) struct unwind_table *t = build(&elf, NULL, 0);
+    assert_int_equal(cfa_at(t, 0x100), 48);
+    for (size_t cut = 1; cut <= packed.len; cut *= 2) {
+        struct buf part = {.data = packed.data, .len = packed.len - cut};
+        elf.section = &part;
+        build(&elf, NULL, part.len ? -EBADMSG : -ENODATA);
+    }
+}
+
+static void what_a_packed_file_may_cost_is_bounded(void **state)
+{
+    _cleanup_(buf_free) struct buf zeros = {0}, packed = {0};
+    size_t len = (size_t)80 << 20;
+    assert_int_equal(buf_reserve(&zeros, len), 0);
+    memset(zeros.data, 0, len);
+    assert_int_equal(buf_reserve(&packed, lzma_stream_buffer_bound(len)), 0);
+    assert_int_equal(lzma_easy_buffer_encode(0, LZMA_CHECK_CRC32, NULL, zeros.data, len,
+                                             packed.data, &packed.len, packed.cap),
+                     LZMA_OK);
+    build(&(struct cfi_elf){.machine = EM_X86_64,
+                            .code_bytes = CODE,
+                            .section = &packed,
+                            .section_name = ".gnu_debugdata"},
+          NULL, -EFBIG);
 }
 
 static void signal_frames_and_augmentations_of_no_known_kind_are_told_apart(void **state)
@@ -402,6 +467,9 @@ int main(void)
         cmocka_unit_test(functions_that_the_linker_dropped_are_passed_over),
         cmocka_unit_test(the_first_code_of_a_file_has_no_caller),
         cmocka_unit_test(debug_frame_serves_where_there_is_no_eh_frame),
+        cmocka_unit_test(debug_frame_serves_for_what_eh_frame_leaves_out),
+        cmocka_unit_test(an_elf_file_packed_into_another_serves_where_that_has_no_cfi),
+        cmocka_unit_test(what_a_packed_file_may_cost_is_bounded),
         cmocka_unit_test(signal_frames_and_augmentations_of_no_known_kind_are_told_apart),
         cmocka_unit_test(what_is_no_program_with_cfi_has_no_table),
         cmocka_unit_test(limits_hold),
