@@ -1,11 +1,13 @@
 /* build.c: takes an ELF file, gives its table of unwind rules: from its sections of CFI, from what
  * Go programs have instead, or from the file that is packed into it. See table.h. */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <gelf.h>
 #include <libelf.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/cleanup.h"
@@ -16,6 +18,8 @@
 #include "unwind/go_build.h"
 #include "unwind/runs.h"
 #include "unwind/table_internal.h"
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 #define SECTION_BYTES_MAX ((size_t)256 << 20)
 #define ROWS_MAX          (16u << 20)
@@ -167,8 +171,70 @@ static int open_elf(int fd, Elf **ret, GElf_Ehdr *ret_header, struct err *err)
     return 0;
 }
 
+/* ---- what a table is built from */
+
+static int hash_section(XXH3_state_t *state, Elf *elf, const char *name)
+{
+    GElf_Shdr h;
+    Elf_Scn *scn = elf_section_find(elf, name, &h);
+    if (!scn)
+        return 0;
+    if (h.sh_size > SECTION_BYTES_MAX)
+        return -EFBIG;
+    Elf_Data *data = elf_rawdata(scn, NULL);
+    if (!data || !data->d_buf)
+        return -EBADMSG;
+    const uint64_t place[] = {h.sh_addr, h.sh_flags, data->d_size};
+    XXH3_128bits_update(state, place, sizeof(place));
+    XXH3_128bits_update(state, data->d_buf, data->d_size);
+    return 0;
+}
+
+/* libelf keeps what it has read: a table that is built by the same handle is of these bytes,
+ * whoever writes to the file meanwhile. */
+static int hash_source(Elf *elf, const GElf_Ehdr *header, uint64_t seed,
+                       uint8_t ret[UNWIND_SOURCE_SIZE], struct err *err)
+{
+    static const char *const sections[] = {".eh_frame", ".debug_frame", ".gopclntab",
+                                           ".data.rel.ro.gopclntab", ".gnu_debugdata"};
+    XXH3_state_t state = {.seed = 0};
+    XXH3_128bits_reset_withSeed(&state, seed);
+    XXH3_128bits_update(&state, header, sizeof(*header));
+    int r = 0;
+    for (int i = 0; r == 0 && i < header->e_phnum; i++) {
+        GElf_Phdr p;
+        r = gelf_getphdr(elf, i, &p) ? 0 : -EBADMSG;
+        if (r == 0)
+            XXH3_128bits_update(&state, &p, sizeof(p));
+    }
+    for (size_t i = 0; r == 0 && i < ARRAY_LEN(sections); i++)
+        r = hash_section(&state, elf, sections[i]);
+    if (r < 0)
+        return err_errno(err, r, "reading what an unwind table is built from");
+    XXH128_canonical_t hash;
+    static_assert(sizeof(hash) == UNWIND_SOURCE_SIZE, "of 128 bits");
+    XXH128_canonicalFromHash(&hash, XXH3_128bits_digest(&state));
+    memcpy(ret, &hash, sizeof(hash));
+    return 0;
+}
+
+int unwind_table_source(int fd, uint64_t seed, uint8_t ret[UNWIND_SOURCE_SIZE], struct err *err)
+{
+    GElf_Ehdr header;
+    _cleanup_(end_elf) Elf *elf = NULL;
+    int r = open_elf(fd, &elf, &header, err);
+    return r < 0 ? r : hash_source(elf, &header, seed, ret, err);
+}
+
 int unwind_table_build(int fd, const struct unwind_table_limits *limits, struct unwind_table **ret,
                        struct err *err)
+{
+    return unwind_table_build_from(fd, limits, 0, NULL, ret, err);
+}
+
+int unwind_table_build_from(int fd, const struct unwind_table_limits *limits, uint64_t seed,
+                            uint8_t ret_source[UNWIND_SOURCE_SIZE], struct unwind_table **ret,
+                            struct err *err)
 {
     GElf_Ehdr header;
     _cleanup_(end_elf) Elf *elf = NULL;
@@ -186,6 +252,9 @@ int unwind_table_build(int fd, const struct unwind_table_limits *limits, struct 
     r = read_machine(&header, &b.registers, &t->info.machine);
     if (r < 0)
         return err_set(err, r, "an ELF file of machine %u", header.e_machine);
+    uint8_t source[UNWIND_SOURCE_SIZE];
+    if (ret_source && (r = hash_source(elf, &header, seed, source, err)) < 0)
+        return r;
     r = read_segments(elf, runs);
     if (r < 0)
         return err_set(err, r, "no executable segment");
@@ -195,6 +264,8 @@ int unwind_table_build(int fd, const struct unwind_table_limits *limits, struct 
     r = runs_lay_out(runs, header.e_entry, t);
     if (r < 0)
         return err_errno(err, r, "laying out %u functions' rows", runs_count(runs));
+    if (ret_source)
+        memcpy(ret_source, source, sizeof(source));
     *ret = TAKE_PTR(t);
     return 0;
 }

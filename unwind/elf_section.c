@@ -26,13 +26,13 @@ static Elf_Scn *find(Elf *elf, const char *wanted, GElf_Shdr *ret)
     return NULL;
 }
 
-int elf_section_find(Elf *elf, const char *name, GElf_Shdr *ret_header)
+Elf_Scn *elf_section_find(Elf *elf, const char *name, GElf_Shdr *ret_header)
 {
     GElf_Shdr header;
-    if (!find(elf, name, &header))
-        return -ENODATA;
-    *ret_header = header;
-    return 0;
+    Elf_Scn *scn = find(elf, name, &header);
+    if (scn)
+        *ret_header = header;
+    return scn;
 }
 
 int elf_section_read(Elf *elf, const char *name, size_t max_bytes, GElf_Shdr *ret_header,

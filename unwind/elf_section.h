@@ -12,5 +12,5 @@ struct err;
 int elf_section_read(Elf *elf, const char *name, size_t max_bytes, GElf_Shdr *ret_header,
                      Elf_Data **ret, struct err *err);
 
-/* Its header alone. -ENODATA. */
-int elf_section_find(Elf *elf, const char *name, GElf_Shdr *ret_header);
+/* NULL: there is none, or none with bytes. */
+Elf_Scn *elf_section_find(Elf *elf, const char *name, GElf_Shdr *ret_header);

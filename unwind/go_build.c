@@ -73,8 +73,8 @@ static uint64_t find_text(Elf *elf, const struct runs *runs, uint64_t in_file, u
     if (!text)
         text = find_module_text(elf, runs);
     /* Where C's start-up code is linked in, Go's does not begin with the section. */
-    if (!text && elf_section_find(elf, ".init", &header) < 0 &&
-        elf_section_find(elf, ".text", &header) == 0)
+    if (!text && !elf_section_find(elf, ".init", &header) &&
+        elf_section_find(elf, ".text", &header))
         text = header.sh_addr;
     return text;
 }
@@ -131,7 +131,7 @@ static int find_in_data(Elf *elf, const struct rule_registers *registers, size_t
 {
     GElf_Shdr header;
     Elf_Data *data;
-    if (elf_section_find(elf, ".go.buildinfo", &header) < 0)
+    if (!elf_section_find(elf, ".go.buildinfo", &header))
         return -ENODATA;
     int r = elf_section_read(elf, ".data.rel.ro", max_bytes, &header, &data, err);
     if (r < 0)

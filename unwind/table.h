@@ -30,6 +30,18 @@ int unwind_table_build(int fd, const struct unwind_table_limits *limits, struct 
                        struct err *err);
 void unwind_table_free(struct unwind_table **table);
 
+/* A hash of all that the file's table is built from: two files with one hash have one table. A
+ * build-id would do, but anyone may write a libc's into a file of their own. With a `seed` that
+ * they do not know nobody can make two files that have the same. Errors as above. */
+#define UNWIND_SOURCE_SIZE 16u
+int unwind_table_source(int fd, uint64_t seed, uint8_t ret[UNWIND_SOURCE_SIZE], struct err *err);
+
+/* As unwind_table_build, and the hash of what it was built from, even if the file was written to
+ * meanwhile. */
+int unwind_table_build_from(int fd, const struct unwind_table_limits *limits, uint64_t seed,
+                            uint8_t ret_source[UNWIND_SOURCE_SIZE], struct unwind_table **ret,
+                            struct err *err);
+
 /* The rule at an offset in the file; one of kind RULE_NONE where no CFI covers it. Never NULL. */
 const struct unwind_rule *unwind_table_find(const struct unwind_table *table, uint64_t file_offset);
 

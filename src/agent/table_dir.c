@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 
 #include "base/buf.h"
@@ -22,10 +23,27 @@
 #define SUFFIX    ".table"
 #define NAME_SIZE (TABLE_FILE_KEY_MAX * 2 + sizeof(SUFFIX))
 
+#define SEED "seed"
+
 struct table_dir {
     int fd; /* -1: nothing is kept */
     size_t max_bytes;
+    uint64_t seed;
 };
+
+/* A file that is missing or odd is made anew: the tables are built once more. */
+static int read_seed(struct table_dir *d, struct err *err)
+{
+    _cleanup_(buf_free) struct buf bytes = {0};
+    if (fs_read_at(d->fd, SEED, sizeof(d->seed), &bytes, NULL) == 0 &&
+        bytes.len == sizeof(d->seed)) {
+        memcpy(&d->seed, bytes.data, sizeof(d->seed));
+        return 0;
+    }
+    if (getrandom(&d->seed, sizeof(d->seed), 0) != sizeof(d->seed))
+        return err_errno(err, -errno, "getrandom");
+    return fs_publish_at(d->fd, SEED, &d->seed, sizeof(d->seed), 0600, err);
+}
 
 int table_dir_open(const char *dir, size_t max_bytes, struct table_dir **ret, struct err *err)
 {
@@ -37,8 +55,10 @@ int table_dir_open(const char *dir, size_t max_bytes, struct table_dir **ret, st
     int r = dir ? fs_mkdir_p(dir, 0700, err) : 0;
     if (r == 0 && dir && (d->fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
         r = err_errno(err, -errno, "opening %s", dir);
+    if (r == 0 && dir)
+        r = read_seed(d, err);
     if (r < 0) {
-        free(d);
+        table_dir_close(&d);
         return r;
     }
     *ret = d;
@@ -61,6 +81,11 @@ static void name_of(const uint8_t *id, size_t len, char name[NAME_SIZE])
     for (size_t i = 0; i < len; i++)
         n += (size_t)sprintf(name + n, "%02x", id[i]);
     strcpy(name + n, SUFFIX);
+}
+
+uint64_t table_dir_seed(const struct table_dir *dir)
+{
+    return dir->seed;
 }
 
 int table_dir_load(struct table_dir *dir, const uint8_t *id, size_t id_len,

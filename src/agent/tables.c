@@ -23,7 +23,6 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
-#include "symbol/elf.h"
 #include "unwind/cfi_image.h"
 #include "unwind/table.h"
 #include "unwind/unwind.h"
@@ -100,17 +99,19 @@ static struct unwind_table *build(struct tables *t, struct job *job)
         log_debug("no unwind table object=\"%s\" error=\"%s\"", job->object->path, err.text);
         return NULL;
     }
-    uint8_t id[ELF_BUILD_ID_MAX];
-    size_t len = 0;
-    if (elf_read_build_id(fd, id, &len, NULL) < 0)
-        len = 0;
-    if (table_dir_load(t->dir, id, len, &table) == 0) {
+    uint8_t id[UNWIND_SOURCE_SIZE];
+    int r = unwind_table_source(fd, table_dir_seed(t->dir), id, &err);
+    if (r < 0) {
+        log_debug("no unwind table object=\"%s\" error=\"%s\"", job->object->path, err.text);
+        return NULL;
+    }
+    if (table_dir_load(t->dir, id, sizeof(id), &table) == 0) {
         if (!unwinder_reads(table))
             unwind_table_free(&table);
         counter_add(t->counters, tables_loaded, table ? 1 : 0);
         return table;
     }
-    int r = unwind_table_build(fd, NULL, &table, &err);
+    r = unwind_table_build_from(fd, NULL, table_dir_seed(t->dir), id, &table, &err);
     if (r < 0) {
         log_debug("no unwind table object=\"%s\" error=\"%s\"", job->object->path, err.text);
         return NULL;
@@ -120,7 +121,7 @@ static struct unwind_table *build(struct tables *t, struct job *job)
         return NULL;
     }
     counter_add(t->counters, tables_built, 1);
-    table_dir_save(t->dir, id, len, table);
+    table_dir_save(t->dir, id, sizeof(id), table);
     return table;
 }
 

@@ -195,7 +195,7 @@ static void the_next_start_reads_it_from_disk(void **state)
     expect_counts(1, 1, 0);
 }
 
-static void a_file_without_build_id_is_not_kept(void **state)
+static void a_file_without_build_id_is_kept_too(void **state)
 {
     start(kept, 1 << 20, 1 << 20);
     struct file *f = map_file(state, 50, NULL);
@@ -203,17 +203,35 @@ static void a_file_without_build_id_is_not_kept(void **state)
     tables_stop(&tables);
     start(kept, 1 << 20, 1 << 20);
     assert_non_null(get(f));
+    expect_counts(1, 1, 0);
+}
+
+/* Anyone may write a libc's build-id into a program of their own. */
+static void a_forged_build_id_brings_no_other_files_table(void **state)
+{
+    start(kept, 1 << 20, 1 << 20);
+    assert_non_null(get(map_file(state, 40, "one")));
+    tables_stop(&tables);
+    object_unref(objects, &files[0].object); /* it is one object as long as both are there */
+    start(kept, 1 << 20, 1 << 20);
+    const struct unwind_table *t = get(map_file(state, 50, "one"));
+    assert_non_null(t);
+    struct unwind_table_info info;
+    unwind_table_describe(t, &info);
+    assert_int_equal(info.fdes, 50);
     expect_counts(2, 0, 0);
 }
 
 /* Calls fn with each table's file. */
 static unsigned each_kept(void (*fn)(int dir, const char *name, void *ctx), void *ctx)
 {
+    static const char suffix[] = ".table";
     unsigned count = 0;
     _cleanup_closedir_ DIR *dir = opendir(kept);
     assert_non_null(dir);
     for (struct dirent *d; (d = readdir(dir));) {
-        if (d->d_name[0] == '.')
+        size_t len = strlen(d->d_name);
+        if (len < sizeof(suffix) || strcmp(d->d_name + len - sizeof(suffix) + 1, suffix) != 0)
             continue;
         fn(dirfd(dir), d->d_name, ctx);
         count++;
@@ -363,7 +381,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_table_is_pending_until_it_is_built_once),
         TEST(the_next_start_reads_it_from_disk),
-        TEST(a_file_without_build_id_is_not_kept),
+        TEST(a_file_without_build_id_is_kept_too),
+        TEST(a_forged_build_id_brings_no_other_files_table),
         TEST(a_damaged_file_is_built_anew_and_kept_again),
         TEST(the_directory_stays_within_its_bytes),
         TEST(memory_stays_within_its_bytes_and_the_longest_unused_goes),
