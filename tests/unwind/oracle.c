@@ -2,8 +2,8 @@
  * evaluation (dwarf_cfi_addrframe) says, at the start of every row of either and in its middle.
  * Prints a line for each difference, and a summary for each file with --verbose.
  *
- * Code of Go is compared where the program has .debug_frame; which says nothing of the frame
- * pointer, nor of where a stack begins. */
+ * Code of Go is compared where the program has .debug_frame, which says nothing of the frame
+ * pointer, nor of where a stack begins: elsewhere our rules are alone. */
 #include <dwarf.h>
 #include <elfutils/libdw.h>
 #include <errno.h>
@@ -119,7 +119,7 @@ static bool place_matches(const struct rule_registers *g, unsigned place, int32_
     return false;
 }
 
-enum verdict { EQUAL, DIFFERENT, OTHER, REFUSED, BOTTOM };
+enum verdict { EQUAL, DIFFERENT, OTHER, REFUSED, BOTTOM, ALONE };
 
 struct peer {
     Elf *elf;
@@ -138,11 +138,11 @@ static enum verdict compare(const struct unwind_table *t, const struct unwind_ru
         (!peer->debug_frame || dwarf_cfi_addrframe(peer->debug_frame, address, &frame) != 0)) {
         snprintf(why, size, "libdw: %s", dwarf_errmsg(-1));
         if (peer->go && !peer->debug_frame)
-            return rule->kind == RULE_NONE ? EQUAL : OTHER;
+            return rule->kind == RULE_NONE ? EQUAL : ALONE;
         /* go_build.c, add_byte_before */
         if (peer->go && rule->kind == RULE_SP &&
             dwarf_cfi_addrframe(peer->debug_frame, address + 1, &frame) == 0)
-            return OTHER;
+            return ALONE;
         /* The file's entry has a rule of ours where it has no CFI (runs.c, add_entry). */
         return rule->kind != RULE_NONE && rule->kind != RULE_END;
     }
@@ -214,8 +214,8 @@ static void check_rows(const char *path, const struct peer *peer, const struct u
                 continue;
             char why[512] = "";
             const struct unwind_rule *rule = unwind_table_find(t, at[k]);
-            totals->compared++;
             enum verdict v = compare(t, rule, peer, address, why, sizeof(why));
+            totals->compared += v != ALONE;
             totals->other += v == OTHER;
             totals->refused += v == REFUSED;
             totals->bottoms += v == BOTTOM;
