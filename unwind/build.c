@@ -136,15 +136,21 @@ static int add_debugdata(struct build *b, Elf *outer, struct err *err)
     return elf ? add_cfi(b, elf, ".debug_frame", err) : 0;
 }
 
+/* What one section tells is not lost because another makes no sense. */
+static int also(const struct build *b, int r)
+{
+    return r == -ENOMEM || runs_count(b->runs) == 0 ? r : 0;
+}
+
 /* A program with code of C and of Go has rules for each in another section. What is in two of them
  * is taken from the first: Go's own table tells also the frame pointer and where stacks begin. */
 static int add_all(struct build *b, Elf *elf, struct err *err)
 {
     int r = add_cfi(b, elf, ".eh_frame", err);
     if (r == 0)
-        r = go_build_add(elf, b->registers, b->max_bytes, b->runs, err);
+        r = also(b, go_build_add(elf, b->registers, b->max_bytes, b->runs, err));
     if (r == 0)
-        r = add_cfi(b, elf, ".debug_frame", err);
+        r = also(b, add_cfi(b, elf, ".debug_frame", err));
     if (r == 0 && runs_count(b->runs) == 0)
         r = add_debugdata(b, elf, err);
     if (r == 0 && runs_count(b->runs) == 0)

@@ -230,6 +230,23 @@ static void debug_frame_serves_for_what_eh_frame_leaves_out(void **state)
     assert_int_equal(cfa_at(t, 0x200), 16);
 }
 
+static void a_section_that_cannot_be_read_costs_no_other_its_rules(void **state)
+{
+    _cleanup_(buf_free) struct buf large = {0}, eh_frame = {0};
+    for (unsigned i = 0; i < 100; i++)
+        add_debug_frame(&large);
+    size_t cie = cfi_add_cie(&eh_frame, EM_X86_64, "zR", initial, sizeof(initial));
+    add_function(&eh_frame, cie, &(struct function){0x200, 16, 16});
+    _cleanup_(unwind_table_free) struct unwind_table *t =
+        build(&(struct cfi_elf){.machine = EM_X86_64,
+                                .code_bytes = CODE,
+                                .section = &eh_frame,
+                                .more = {{".debug_frame", 0, &large}}},
+              &(struct unwind_table_limits){.max_section_bytes = large.len - 1}, 0);
+    assert_int_equal(cfa_at(t, 0x100), 0);
+    assert_int_equal(cfa_at(t, 0x200), 16);
+}
+
 static void an_elf_file_packed_into_another_serves_where_that_has_no_cfi(void **state)
 {
     _cleanup_(buf_free) struct buf section = {0}, inner = {0}, packed = {0};
@@ -468,6 +485,7 @@ int main(void)
         cmocka_unit_test(the_first_code_of_a_file_has_no_caller),
         cmocka_unit_test(debug_frame_serves_where_there_is_no_eh_frame),
         cmocka_unit_test(debug_frame_serves_for_what_eh_frame_leaves_out),
+        cmocka_unit_test(a_section_that_cannot_be_read_costs_no_other_its_rules),
         cmocka_unit_test(an_elf_file_packed_into_another_serves_where_that_has_no_cfi),
         cmocka_unit_test(what_a_packed_file_may_cost_is_bounded),
         cmocka_unit_test(signal_frames_and_augmentations_of_no_known_kind_are_told_apart),
