@@ -70,8 +70,7 @@ void stacker_free(struct stacker **stacker)
 {
     if (!*stacker)
         return;
-    if ((*stacker)->unwinder)
-        unwinder_free(&(*stacker)->unwinder);
+    unwinder_free(&(*stacker)->unwinder);
     free((*stacker)->tail);
     free(*stacker);
     *stacker = NULL;
