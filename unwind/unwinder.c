@@ -323,10 +323,11 @@ static enum unwind_end end_of(enum step step)
     }
 }
 
-/* Of a frame whose rule is not plain. */
-static enum step step_by_any(struct unwinder *u, const struct unwind_space *space,
-                             struct arch_state *s, struct known *known,
-                             enum unwind_method *ret_method)
+/* Of a frame whose rule is not plain. Kept out of the way of those whose is. */
+__attribute__((noinline)) static enum step step_by_any(struct unwinder *u,
+                                                       const struct unwind_space *space,
+                                                       struct arch_state *s, struct known *known,
+                                                       enum unwind_method *ret_method)
 {
     const bool leaf = s->interrupted, made = known->made, guessed = known->guessed;
     const bool bare = guessed || known->rule.kind == RULE_NONE;
@@ -363,8 +364,8 @@ static enum step step_by_any(struct unwinder *u, const struct unwind_space *spac
     return r;
 }
 
-static enum step go_up(struct unwinder *u, const struct unwind_space *space, struct arch_state *s,
-                       struct known *known, struct unwind_stack *ret)
+static inline enum step go_up(struct unwinder *u, const struct unwind_space *space,
+                              struct arch_state *s, struct known *known, struct unwind_stack *ret)
 {
     enum unwind_method method = UNWIND_METHOD_table;
     enum step r =
