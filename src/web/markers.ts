@@ -24,7 +24,7 @@ const markers: readonly Marker[] = [
     meaning:
       "Nothing tells what called the frames above: their code has neither CFI nor a frame pointer, or its unwind table was not built yet.",
     remedy:
-      "Build it with -fasynchronous-unwind-tables or -fno-omit-frame-pointer; start a JVM with -XX:+PreserveFramePointer; in images with musl, install the …-dbg package.",
+      "Such code is followed to where it returns: give podflamed CAP_SYS_PTRACE to read it. Or build it with -fasynchronous-unwind-tables or -fno-omit-frame-pointer.",
   },
   {
     name: "[caller is no code]",
