@@ -2,13 +2,14 @@
  * that what it did on the way amounts to. See code.h.
  *
  * Each register is followed as what it was at the pc, plus what was added: where sp is at a return
- * is where the CFA is (code_path.c). Of a branch both sides are followed, no instruction twice. A
- * call may be one that does not return, and what follows it be anything: of all ways those with the
- * fewest calls are gone first, and the first return that leaves no doubt is taken.
+ * is where the CFA is (code_path.c). Of a branch both sides are followed, no instruction twice, and
+ * the first return that leaves no doubt is taken. What leads astray are calls that do not return.
  *
- * M, over 300,000 return addresses of 9 programs and libraries of each architecture: 0.01 % of the
- * rules differ from the CFI's, where all returns were taken 3 %, without the rules about calls 6 %.
- */
+ * M, 353,000 return addresses of 14 programs and libraries for x86-64, 146,000 of 9 for aarch64,
+ * compared with their CFI: 0.003 % and 0.011 % get a wrong rule, 8 % and 7 % none; those looked at
+ * lie behind calls that do not return, or in code that was put far from its function. Without what
+ * code_path.c makes of calls 2.7 % were wrong. To go the ways with fewer calls first, or to look
+ * for gaps between functions, changed neither. */
 #include "unwind/code.h"
 
 #include <string.h>
@@ -20,10 +21,11 @@
 #define STEPS_MAX   2048 /* instructions of one walk: twice as many answer 0.2 % more */
 #define PENDING_MAX 32   /* branches not yet taken; more are left out */
 #define RULES_MAX   8    /* that returns may disagree on */
+#define DOUBTS_MAX  1    /* what has more is not believed */
 
 struct found {
     struct unwind_rule rule;
-    uint8_t doubt;
+    unsigned doubts;
     uint32_t count;
 };
 
@@ -31,32 +33,34 @@ struct walk {
     const struct code_processor *on;
     struct code_piece code; /* what is within reach */
     bool caller;            /* the pc is a return address */
-    uint32_t steps, pending_count, found_count;
+    uint32_t steps, found_count;
+    uint32_t pending_first, pending_count;
     struct found found[RULES_MAX];
     uint8_t seen[2 * CODE_REACH / 8];
-    struct code_path pending[PENDING_MAX];
+    struct code_path pending[PENDING_MAX]; /* a ring */
 };
 
 /* ---- returns */
 
-static void add_found(struct walk *w, const struct code_path *p, uint8_t more_doubt)
+/* `jump`: it was no return but a jump to where another function may be. */
+static void add_found(struct walk *w, const struct code_path *p, bool jump)
 {
     struct unwind_rule rule;
-    uint8_t doubt;
-    if (!code_path_rule(w->on, p, w->caller, &rule, &doubt))
+    unsigned doubts;
+    if (!code_path_rule(w->on, p, w->caller, &rule, &doubts))
         return;
-    doubt += more_doubt;
-    if (doubt > DOUBT_MAX)
+    doubts += jump;
+    if (doubts > DOUBTS_MAX)
         return;
     for (uint32_t i = 0; i < w->found_count; i++) {
         struct found *f = &w->found[i];
-        if (memcmp(&f->rule, &rule, sizeof(rule)) == 0 && f->doubt == doubt) {
+        if (memcmp(&f->rule, &rule, sizeof(rule)) == 0 && f->doubts == doubts) {
             f->count++;
             return;
         }
     }
     if (w->found_count < RULES_MAX)
-        w->found[w->found_count++] = (struct found){rule, doubt, 1};
+        w->found[w->found_count++] = (struct found){rule, doubts, 1};
 }
 
 static const struct found *find_best(const struct walk *w)
@@ -64,7 +68,8 @@ static const struct found *find_best(const struct walk *w)
     const struct found *best = NULL;
     for (uint32_t i = 0; i < w->found_count; i++) {
         const struct found *f = &w->found[i];
-        if (!best || f->doubt < best->doubt || (f->doubt == best->doubt && f->count > best->count))
+        if (!best || f->doubts < best->doubts ||
+            (f->doubts == best->doubts && f->count > best->count))
             best = f;
     }
     return best;
@@ -77,43 +82,38 @@ static bool is_seen(const struct walk *w, uint64_t at)
     return w->seen[at / 8] >> at % 8 & 1;
 }
 
+static void copy_path(struct code_path *to, const struct code_path *from)
+{
+    memcpy(to, from, offsetof(struct code_path, slot) + from->slots * sizeof(from->slot[0]));
+}
+
 static void put_off(struct walk *w, const struct code_path *p, uint64_t at)
 {
     if (at >= w->code.len || w->pending_count == PENDING_MAX || is_seen(w, at))
         return;
-    struct code_path *to = &w->pending[w->pending_count++];
-    memcpy(to, p, offsetof(struct code_path, slot) + p->slots * sizeof(p->slot[0]));
+    struct code_path *to = &w->pending[(w->pending_first + w->pending_count++) % PENDING_MAX];
+    copy_path(to, p);
     to->at = (uint32_t)at;
 }
 
-/* The latest of those with the fewest calls. */
-static uint32_t pick(const struct walk *w)
+/* The oldest, which is likely the shortest. */
+static void take(struct walk *w, struct code_path *ret)
 {
-    uint32_t best = w->pending_count - 1;
-    for (uint32_t i = best; i-- > 0;) {
-        if (w->pending[i].calls < w->pending[best].calls)
-            best = i;
-    }
-    return best;
-}
-
-static void take(struct walk *w, uint32_t i, struct code_path *ret)
-{
-    const struct code_path *p = &w->pending[i];
-    memcpy(ret, p, offsetof(struct code_path, slot) + p->slots * sizeof(p->slot[0]));
+    copy_path(ret, &w->pending[w->pending_first]);
+    w->pending_first = (w->pending_first + 1) % PENDING_MAX;
     w->pending_count--;
-    memmove(&w->pending[i], &w->pending[i + 1], (w->pending_count - i) * sizeof(*p));
 }
 
 /* ---- the walk */
 
-/* Where the instruction leads. False where the path ends, or has been put off. */
+/* Where the instruction leads. False where the path ends. */
 static bool lead(struct walk *w, struct code_path *p, const struct code_insn *insn)
 {
     uint64_t target = insn->target - w->code.start;
     p->at += insn->len;
     switch (insn->flow) {
     case CODE_ON:
+    case CODE_CALL:
         return true;
     case CODE_BRANCH:
         put_off(w, p, target);
@@ -123,22 +123,17 @@ static bool lead(struct walk *w, struct code_path *p, const struct code_insn *in
         if (target < w->code.len)
             return true;
         if (p->released)
-            add_found(w, p, DOUBT_JUMP);
-        return false;
-    case CODE_CALL:
-        if (!w->pending_count || w->pending[pick(w)].calls >= p->calls)
-            return true;
-        put_off(w, p, p->at);
+            add_found(w, p, true);
         return false;
     case CODE_RETURN:
-        add_found(w, p, 0);
+        add_found(w, p, false);
         return false;
     case CODE_TABLE:
         if (p->released)
-            add_found(w, p, DOUBT_JUMP);
+            add_found(w, p, true);
         return false;
     case CODE_LEAVE:
-        add_found(w, p, DOUBT_JUMP);
+        add_found(w, p, true);
         return false;
     default:
         return false;
@@ -179,7 +174,7 @@ bool code_walk(const struct code_processor *on, const struct code_piece *code, u
         return false;
     w.on = on;
     w.caller = code_look_behind(on, code, pc) == 1;
-    w.steps = w.pending_count = w.found_count = 0;
+    w.steps = w.found_count = w.pending_first = w.pending_count = 0;
     memset(w.seen, 0, sizeof(w.seen));
     struct code_path p;
     code_path_begin(&p, (uint32_t)(pc - w.code.start), w.caller);
@@ -187,9 +182,9 @@ bool code_walk(const struct code_processor *on, const struct code_piece *code, u
     for (;;) {
         follow(&w, &p);
         best = find_best(&w);
-        if (!w.pending_count || (best && !best->doubt))
+        if (!w.pending_count || (best && !best->doubts))
             break;
-        take(&w, pick(&w), &p);
+        take(&w, &p);
     }
     if (best)
         *ret = best->rule;

@@ -262,20 +262,13 @@ static void read_branch(struct code_insn *to, uint32_t w, uint64_t pc)
     }
 }
 
-#define NOP     0xd503201fu
-#define BTI_C   0xd503245fu
-#define PACIASP 0xd503233fu
-#define PACIBSP 0xd503237fu
-#define STP_X29 0xa9807bfdu /* stp x29, x30, [sp, ...]! */
-
 static bool decode(const uint8_t *bytes, size_t len, uint64_t pc, struct code_insn *ret)
 {
     uint32_t w;
     if (len < sizeof(w))
         return false;
     memcpy(&w, bytes, sizeof(w));
-    *ret = (struct code_insn){.len = 4, .idle = w == NOP, .aligned = pc % CODE_ALIGN == 0};
-    ret->head = w == BTI_C || w == PACIASP || w == PACIBSP || (w & 0xffc07fff) == STP_X29;
+    *ret = (struct code_insn){.len = 4};
     switch (field(w, 25, 4)) { /* op0: C4.1 */
     case 0:
         ret->flow = w >> 16 ? CODE_ON : CODE_STOP; /* udf */

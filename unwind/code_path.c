@@ -95,50 +95,32 @@ static void note_sp(struct code_path *p, const struct code_value *before,
         p->pushing = p->owes = false;
 }
 
-/* Where the calls of a path disagree on what multiples of 16 are, it leads through two functions:
- * the return address lies between them. */
-static bool pass_call(const struct code_processor *on, struct code_path *p)
+static void pass_call(const struct code_processor *on, struct code_path *p)
 {
     const struct code_value *sp = &p->reg[on->registers->sp];
     if (sp->depth == DEPTH_VALUE && sp->reg == on->registers->sp) {
-        if (p->has_called && (sp->off - p->call_off) % CALL_ALIGN)
-            return false;
         if (!p->has_called || sp->off > p->call_off)
             p->call_off = sp->off;
         p->has_called = true;
     }
     p->owes = p->pushing;
-    p->called = true;
-    p->calls += p->calls < UINT8_MAX;
     for (unsigned r = 0; r < CODE_REGISTERS; r++) {
         if (on->call_loses >> r & 1)
             p->reg[r] = unknown;
     }
-    return true;
 }
 
 void code_path_begin(struct code_path *p, uint32_t at, bool behind_call)
 {
-    *p = (struct code_path){.at = at, .called = behind_call, .has_called = behind_call};
+    *p = (struct code_path){.at = at, .has_called = behind_call};
     for (uint8_t r = 0; r < CODE_REGISTERS; r++)
         p->reg[r] = (struct code_value){.reg = r};
-}
-
-/* A call that does not return may be the last of its function. What fills the gap to the next ends
- * where that begins; nops for other reasons do not. */
-static void mind_gap(struct code_path *p, const struct code_insn *insn)
-{
-    if (p->called && (insn->head || (p->idle && insn->aligned && !insn->idle)))
-        p->doubt |= DOUBT_GAP;
-    p->idle = p->called && insn->idle;
-    p->called = p->idle;
 }
 
 bool code_path_apply(const struct code_processor *on, struct code_path *p,
                      const struct code_insn *insn)
 {
     struct code_value before = p->reg[on->registers->sp];
-    mind_gap(p, insn);
     /* Compilers take arguments off the stack before they branch, unless a call does not return. */
     if (p->owes && insn->flow != CODE_ON && insn->flow != CODE_CALL)
         return false;
@@ -153,7 +135,9 @@ bool code_path_apply(const struct code_processor *on, struct code_path *p,
     }
     if (!same(&before, &p->reg[on->registers->sp]))
         note_sp(p, &before, &p->reg[on->registers->sp], insn->argument);
-    return insn->flow != CODE_CALL || pass_call(on, p);
+    if (insn->flow == CODE_CALL)
+        pass_call(on, p);
+    return true;
 }
 
 /* ---- what a return says */
@@ -204,27 +188,26 @@ static bool find_cfa(const struct code_processor *on, const struct code_path *p,
 
 /* How odd it is that a function with this CFA has called another on the way. False if it cannot be
  * believed: then the call did not return, and this is the next function's CFA. */
-static bool fits_calls(const struct code_path *p, const struct unwind_rule *rule, uint8_t *doubt)
+static bool fits_calls(const struct code_path *p, const struct unwind_rule *rule, unsigned *doubts)
 {
     if (!p->has_called || rule->kind != RULE_SP)
         return true;
     int32_t frame = rule->cfa_off - p->call_off;
     if (frame % CALL_ALIGN)
-        *doubt += DOUBT_ODD;
+        ++*doubts;
     return frame >= CALL_ALIGN;
 }
 
 bool code_path_rule(const struct code_processor *on, const struct code_path *p, bool caller,
-                    struct unwind_rule *ret, uint8_t *ret_doubt)
+                    struct unwind_rule *ret, unsigned *ret_doubts)
 {
     const struct rule_registers *g = on->registers;
     struct unwind_rule rule;
-    unsigned place;
-    uint8_t doubt = p->doubt;
-    if (!find_cfa(on, p, caller, &rule) || !fits_calls(p, &rule, &doubt))
+    unsigned place, doubts = 0;
+    if (!find_cfa(on, p, caller, &rule) || !fits_calls(p, &rule, &doubts))
         return false;
     if (!find_place(g, &p->reg[g->fp], g->fp, &rule, &place, &rule.fp_off))
-        doubt += DOUBT_ODD;
+        doubts++;
     rule.fp_place = place & 15;
     if (g->initial_ra == PLACE_SAME) {
         /* What has called something had to load it again. */
@@ -237,6 +220,6 @@ bool code_path_rule(const struct code_processor *on, const struct code_path *p, 
         rule.ra_off = -on->return_pops;
     }
     *ret = rule;
-    *ret_doubt = doubt;
+    *ret_doubts = doubts;
     return true;
 }

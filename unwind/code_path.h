@@ -22,21 +22,9 @@ struct code_slot {
     struct code_value address, holds;
 };
 
-/* How little a return says, added up along the way to it. */
-enum code_doubt {
-    DOUBT_GAP = 1,  /* behind a call that may never return another function may begin */
-    DOUBT_ODD = 2,  /* something compilers do not do */
-    DOUBT_JUMP = 2, /* it was no return but a jump to where another function may be */
-    DOUBT_MAX = 2,  /* what has more is not believed */
-};
-
 struct code_path {
-    uint32_t at; /* in the piece */
-    uint8_t doubt;
+    uint32_t at;      /* in the piece */
     uint8_t released; /* so many instructions ago sp was raised; 0: long ago */
-    uint8_t calls;    /* passed on the way */
-    bool called;      /* the instruction before was a call, or what does nothing behind one: */
-    bool idle;
     /* The pc is behind a call, or one was passed; the highest that sp was at any of them. */
     bool has_called;
     int32_t call_off;
@@ -56,6 +44,6 @@ bool code_path_apply(const struct code_processor *on, struct code_path *p,
                      const struct code_insn *insn);
 
 /* The rule, if the path returns here. `caller`: the pc is behind a call. False if it is none that
- * can be believed; else what there is of doubt. */
+ * can be believed; else how many things about it compilers do not do. */
 bool code_path_rule(const struct code_processor *on, const struct code_path *p, bool caller,
-                    struct unwind_rule *ret, uint8_t *ret_doubt);
+                    struct unwind_rule *ret, unsigned *ret_doubts);

@@ -38,17 +38,11 @@ struct code_op {
 
 struct code_insn {
     uint8_t len, flow; /* enum code_flow */
-    bool idle;         /* does nothing: what the gaps between functions are filled with */
-    bool aligned;      /* lies where functions are made to begin */
-    bool head;         /* what functions begin with, and hardly anything else */
     bool argument;     /* pushes what no function has to keep */
     uint8_t count;
     struct code_op ops[CODE_OPS_MAX];
     uint64_t target; /* of CODE_BRANCH and CODE_JUMP */
 };
-
-/* What compilers align functions to. */
-#define CODE_ALIGN 16
 
 struct code_processor {
     const struct rule_registers *registers;

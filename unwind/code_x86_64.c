@@ -351,38 +351,13 @@ static enum code_flow flow_of(const struct x86_64_insn *i)
     }
 }
 
-static bool is_idle(const struct x86_64_insn *i)
-{
-    if (i->vector)
-        return false;
-    return i->map == X86_64_MAP_ONE_BYTE ? i->opcode == 0x90 && !i->rep && i->low == 0
-                                         : i->map == X86_64_MAP_0F && i->opcode == 0x1f;
-}
-
-/* endbr64; or, where functions are aligned to, the push of a register that callees keep or room
- * made on the stack. */
-static bool is_head(const struct x86_64_insn *i, uint64_t pc)
-{
-    if (i->map == X86_64_MAP_0F)
-        return i->opcode == 0x1e && i->rep && i->mod == 3 && i->reg == 7 && i->rm == 2;
-    if (i->map != X86_64_MAP_ONE_BYTE || pc % CODE_ALIGN)
-        return false;
-    if (i->opcode >= 0x50 && i->opcode < 0x58)
-        return i->low == RBX || i->low == RBP || i->low >= 12;
-    return (i->opcode == 0x81 || i->opcode == 0x83) && i->mod == 3 && i->reg == 5 && i->rm == RSP;
-}
-
 static bool decode(const uint8_t *bytes, size_t len, uint64_t pc, struct code_insn *ret)
 {
     struct x86_64_insn i;
     if (!x86_64_insn_decode(bytes, len, &i))
         return false;
-    *ret = (struct code_insn){.len = i.len,
-                              .flow = (uint8_t)flow_of(&i),
-                              .idle = is_idle(&i),
-                              .aligned = pc % CODE_ALIGN == 0,
-                              .head = is_head(&i, pc),
-                              .target = pc + i.len + (uint64_t)i.imm};
+    *ret = (struct code_insn){
+        .len = i.len, .flow = (uint8_t)flow_of(&i), .target = pc + i.len + (uint64_t)i.imm};
     if (i.vector || i.map > X86_64_MAP_0F) {
         read_vector(ret, &i);
         return true;

@@ -12,7 +12,7 @@ libraries='libcmocka-dev libcmocka0 libelf-dev libelf1 libdw-dev libdw1 zlib1g l
 programs='bash perl-base python3.11-minimal libc6 libstdc++6 libssl3 libgcc-s1 libglib2.0-0 busybox
     libicu72 git'
 
-begin tests/unwind/oracle
+begin tests/unwind/oracle tests/unwind/code_oracle
 for program in "$cc" qemu-aarch64 apt-get dpkg-deb; do
     [ -n "$(command -v "$program")" ] || skip_all "there is no $program"
 done
@@ -92,6 +92,7 @@ check "CFA programs" run_test test_cfa test_cfa
 check "tables" run_test test_unwind_table test_unwind_table cfi_elf
 check "Go's tables" run_test test_go_table test_go_table cfi_elf go_table_bytes
 check "tables' files" run_test test_table_file test_table_file cfi_elf
+check "rules from code" run_test test_code test_code
 check "callchains" run_test test_unwind test_unwind
 check "stacks made up" run_test test_unwinder test_unwinder fake_stack cfi_elf
 check "stacks of real code, as backtrace(3) has them" run_test test_unwind_self test_unwind_self
@@ -106,6 +107,12 @@ if fetch programs $programs >"$dir/apt.log" 2>&1; then
     show "$dir/oracle"
     check "no row of arm64 programs differs from libdw's" equal "$result" 0
     check "there were some" matches "$dir/oracle" '^[1-9][0-9]+ files.* [0-9]{5,} compared'
+    find "$cache/programs" -type f \( -perm /111 -o -name '*.so*' \) -print0 |
+        xargs -0 "$build/tests/unwind/code_oracle" --every=20 >"$dir/code" 2>&1
+    tail -n 2 "$dir/code" >"$dir/code.sum"
+    show "$dir/code.sum"
+    check "of ten thousand return addresses at most ten get a wrong rule from their code" \
+        matches "$dir/code.sum" 'return addresses: [0-9]{5,} asked,.* wrong [0-9]+ \(0\.0'
 else
     show "$dir/apt.log"
     skip "no row of arm64 programs differs from libdw's" "no packages for arm64 can be had"

@@ -196,17 +196,6 @@ static void a_call_that_leaves_its_arguments_on_the_stack_does_not_return(void *
     RUN(code_x86_64, codes);
 }
 
-static void of_two_ways_the_one_with_fewer_calls_is_believed(void **state)
-{
-    static const struct code codes[] = {
-        {"call; | test eax, eax; je 1f; call; add rsp, 40; ret; 1: add rsp, 24; ret",
-         BYTES(0xe8, 0x40, 0x23, 0x01, 0x00, 0x85, 0xc0, 0x74, 0x0a, 0xe8, 0x40, 0x23, 0x01, 0x00,
-               0x48, 0x83, 0xc4, 0x28, 0xc3, 0x48, 0x83, 0xc4, 0x18, 0xc3),
-         .at = 5, SP_RULE(32)},
-    };
-    RUN(code_x86_64, codes);
-}
-
 static void a_return_address_is_known_by_the_call_before_it(void **state)
 {
     static const struct {
@@ -350,7 +339,6 @@ int main(void)
         cmocka_unit_test(a_stack_that_was_aligned_is_found_where_it_was_kept),
         cmocka_unit_test(what_follows_a_call_is_followed_unless_it_is_another_function),
         cmocka_unit_test(a_call_that_leaves_its_arguments_on_the_stack_does_not_return),
-        cmocka_unit_test(of_two_ways_the_one_with_fewer_calls_is_believed),
         cmocka_unit_test(a_return_address_is_known_by_the_call_before_it),
         cmocka_unit_test(a_pc_outside_the_piece_has_no_rule),
         cmocka_unit_test(on_aarch64_the_return_address_is_found_where_it_is_loaded_from),
