@@ -166,18 +166,19 @@ static bool cut(const struct code_piece *code, uint64_t pc, struct code_piece *r
     return true;
 }
 
-bool code_walk(const struct code_processor *on, const struct code_piece *code, uint64_t pc,
-               struct unwind_rule *ret)
+/* `returns`: the call before the pc is known to. */
+static bool walk_from(const struct code_processor *on, const struct code_piece *code, uint64_t pc,
+                      bool caller, bool returns, struct unwind_rule *ret)
 {
     struct walk w; /* pending[] is large and needs no initial value */
     if (!cut(code, pc, &w.code) || pc % on->step)
         return false;
     w.on = on;
-    w.caller = code_look_behind(on, code, pc) == 1;
+    w.caller = caller;
     w.steps = w.found_count = w.pending_first = w.pending_count = 0;
     memset(w.seen, 0, sizeof(w.seen));
     struct code_path p;
-    code_path_begin(&p, (uint32_t)(pc - w.code.start), w.caller);
+    code_path_begin(&p, (uint32_t)(pc - w.code.start), caller && !returns);
     const struct found *best;
     for (;;) {
         follow(&w, &p);
@@ -191,17 +192,47 @@ bool code_walk(const struct code_processor *on, const struct code_piece *code, u
     return best;
 }
 
+/* The call that ends at `pc`; false if none does, or its bytes are not there. */
+static bool find_call(const struct code_processor *on, const struct code_piece *code, uint64_t pc,
+                      struct code_insn *ret)
+{
+    uint64_t at = pc - code->start;
+    for (unsigned len = on->call_len[0]; len <= on->call_len[1] && len <= at; len++) {
+        if (on->decode(code->bytes + at - len, len, pc - len, ret) && ret->len == len &&
+            ret->flow == CODE_CALL)
+            return true;
+    }
+    return false;
+}
+
+/* A compiler that sees a function and that it calls nothing need not align the stack for calls of
+ * it (GCC's -fipa-stack-alignment), which is otherwise how calls that do not return are known. */
+static bool is_seen_to_return(const struct code_processor *on, const struct code_piece *code,
+                              const struct code_insn *call)
+{
+    struct unwind_rule rule;
+    return call->target && walk_from(on, code, call->target, false, false, &rule) &&
+           rule.kind == RULE_SP && rule.cfa_off == on->return_pops;
+}
+
+bool code_walk(const struct code_processor *on, const struct code_piece *code, uint64_t pc,
+               struct unwind_rule *ret)
+{
+    struct code_insn call;
+    bool caller = pc - code->start <= code->len && find_call(on, code, pc, &call);
+    return walk_from(on, code, pc, caller, false, ret) ||
+           (caller && is_seen_to_return(on, code, &call) &&
+            walk_from(on, code, pc, true, true, ret));
+}
+
 int code_look_behind(const struct code_processor *on, const struct code_piece *code, uint64_t pc)
 {
     uint64_t at = pc - code->start;
+    struct code_insn insn;
     if (at > code->len || at < on->call_len[0])
         return -1;
-    for (unsigned len = on->call_len[0]; len <= on->call_len[1] && len <= at; len++) {
-        struct code_insn insn;
-        if (on->decode(code->bytes + at - len, len, pc - len, &insn) && insn.len == len &&
-            insn.flow == CODE_CALL)
-            return 1;
-    }
+    if (find_call(on, code, pc, &insn))
+        return 1;
     return at < on->call_len[1] ? -1 : 0;
 }
 

@@ -41,7 +41,7 @@ struct code_insn {
     bool argument;     /* pushes what no function has to keep */
     uint8_t count;
     struct code_op ops[CODE_OPS_MAX];
-    uint64_t target; /* of CODE_BRANCH and CODE_JUMP */
+    uint64_t target; /* of CODE_BRANCH and CODE_JUMP; of CODE_CALL too, 0: not known */
 };
 
 struct code_processor {

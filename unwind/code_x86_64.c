@@ -201,6 +201,7 @@ static void read_group_5(struct code_insn *to, const struct x86_64_insn *i)
         break;
     case 2:
         to->flow = CODE_CALL;
+        to->target = 0;
         break;
     case 4:
         /* Tables of switches are read with an index, or beforehand. */

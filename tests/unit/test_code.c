@@ -196,6 +196,23 @@ static void a_call_that_leaves_its_arguments_on_the_stack_does_not_return(void *
     RUN(code_x86_64, codes);
 }
 
+/* Its stack need not be aligned, by which a call that does not return would be known. */
+static void a_call_of_a_function_that_is_seen_to_return_returns(void **state)
+{
+    static const struct code codes[] = {
+        {"f: ret; g: call f; ret", BYTES(0xc3, 0xe8, 0xfa, 0xff, 0xff, 0xff, 0xc3), .at = 6,
+         SP_RULE(8)},
+        {"f: hlt; g: call f; ret", BYTES(0xf4, 0xe8, 0xfa, 0xff, 0xff, 0xff, 0xc3), .at = 6,
+         .none = true},
+        {"call rax; ret", BYTES(0xff, 0xd0, 0xc3), .at = 2, .none = true},
+        {"f: pop rax; ret; g: call f; ret", BYTES(0x58, 0xc3, 0xe8, 0xf9, 0xff, 0xff, 0xff, 0xc3),
+         .at = 7, .none = true},
+        {"call to itself, which calls itself", BYTES(0xe8, 0xfb, 0xff, 0xff, 0xff, 0xc3), .at = 5,
+         .none = true},
+    };
+    RUN(code_x86_64, codes);
+}
+
 static void a_return_address_is_known_by_the_call_before_it(void **state)
 {
     static const struct {
@@ -339,6 +356,7 @@ int main(void)
         cmocka_unit_test(a_stack_that_was_aligned_is_found_where_it_was_kept),
         cmocka_unit_test(what_follows_a_call_is_followed_unless_it_is_another_function),
         cmocka_unit_test(a_call_that_leaves_its_arguments_on_the_stack_does_not_return),
+        cmocka_unit_test(a_call_of_a_function_that_is_seen_to_return_returns),
         cmocka_unit_test(a_return_address_is_known_by_the_call_before_it),
         cmocka_unit_test(a_pc_outside_the_piece_has_no_rule),
         cmocka_unit_test(on_aarch64_the_return_address_is_found_where_it_is_loaded_from),

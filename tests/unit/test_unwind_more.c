@@ -211,6 +211,85 @@ static void a_handler_of_a_libc_without_cfi_leads_to_what_it_interrupted(void **
     assert_int_equal(fake.code_read, 1);
 }
 
+/* push rbx; sub rsp, 16; call rax; nop; add rsp, 16; pop rbx; ret; on aarch64 likewise. Where the
+ * call returns to is FRAME_RETURN. */
+#if defined(__x86_64__)
+static const uint8_t frame_code[] = {0x53, 0x48, 0x83, 0xec, 0x10, 0xff, 0xd0,
+                                     0x90, 0x48, 0x83, 0xc4, 0x10, 0x5b, 0xc3};
+enum { FRAME_RETURN = 7, FRAME_WORDS = 4, FRAME_RA = 3 };
+#else
+static const uint8_t frame_code[] = {0xff, 0x83, 0x00, 0xd1, 0xfe, 0x0b, 0x00, 0xf9,
+                                     0x00, 0x00, 0x3f, 0xd6, 0xfe, 0x0b, 0x40, 0xf9,
+                                     0xff, 0x83, 0x00, 0x91, 0xc0, 0x03, 0x5f, 0xd6};
+enum { FRAME_RETURN = 12, FRAME_WORDS = 4, FRAME_RA = 2 };
+#endif
+
+static void push_frame(uint64_t return_address)
+{
+    for (int i = 0; i < FRAME_WORDS; i++)
+        fake_push(&fake, i == FRAME_RA ? return_address : 0);
+}
+
+static void code_without_cfi_is_followed_to_where_it_returns(void **state)
+{
+    fake.code = frame_code;
+    fake.code_len = sizeof(frame_code);
+    fake_set(&fake, CODE(F_16) + 8, 0xdead, 0);
+    fake_push(&fake, 0);
+    fake_push(&fake, NO_CFI + FRAME_RETURN);
+    push_frame(NO_CFI + FRAME_RETURN);
+    push_frame(CODE(F_START) + 8);
+    for (int i = 0; i < 3; i++) {
+        run();
+        EXPECT(bottom, CODE(F_16) + 8, NO_CFI + FRAME_RETURN - 1, NO_CFI + FRAME_RETURN - 1,
+               CODE(F_START) + 7);
+        assert_int_equal(stack.methods[UNWIND_METHOD_code], 2);
+        assert_int_equal(stack.methods[UNWIND_METHOD_table], 1);
+    }
+    assert_int_equal(fake.code_read, 1);
+    /* Code made at run time may be another by the next window. */
+    unwinder_forget(unwinder);
+    run();
+    assert_int_equal(fake.code_read, 1);
+    unwinder_forget(unwinder);
+    unwinder_forget_code(unwinder);
+    run();
+    assert_int_equal(fake.code_read, 2);
+}
+
+static void what_following_code_leads_to_must_be_code(void **state)
+{
+    fake.code = frame_code;
+    fake.code_len = sizeof(frame_code);
+    fake_set(&fake, CODE(F_16) + 8, 0xdead, 0);
+    fake_push(&fake, 0);
+    fake_push(&fake, NO_CFI + FRAME_RETURN);
+    push_frame(0x1234);
+    run();
+    EXPECT(no_rule, CODE(F_16) + 8, NO_CFI + FRAME_RETURN - 1);
+    assert_int_equal(stack.methods[UNWIND_METHOD_code], 0);
+}
+
+/* Of a call from a compiled method to an interpreted one HotSpot lays the arguments down between.
+ */
+static void behind_an_interpreters_frame_lie_its_callers_arguments(void **state)
+{
+    fake.code = frame_code;
+    fake.code_len = sizeof(frame_code);
+    fake.made = true;
+    /* At +0x100 nothing can be read: the interpreter, with a frame pointer. */
+    fake_set(&fake, NO_CFI + 0x100, STACK_BASE + 2 * 8, 0);
+    fake_push(&fake, 0);
+    fake_push(&fake, STACK_BASE + 7 * 8); /* where the caller's stack begins */
+    fake_push(&fake, 0);
+    fake_push(&fake, NO_CFI + FRAME_RETURN);
+    for (int i = 0; i < 3; i++)
+        fake_push(&fake, 0x77); /* arguments */
+    push_frame(CODE(F_START) + 8);
+    run();
+    EXPECT(bottom, NO_CFI + 0x100, NO_CFI + FRAME_RETURN - 1, CODE(F_START) + 7);
+}
+
 /* ---- images */
 
 static void an_image_knows_its_addresses(void **state)
@@ -251,6 +330,9 @@ int main(void)
         TEST(a_cut_stack_goes_on_in_memory_and_says_so),
         TEST(memory_that_ends_too_early_leaves_it_cut),
         TEST(a_handler_of_a_libc_without_cfi_leads_to_what_it_interrupted),
+        TEST(code_without_cfi_is_followed_to_where_it_returns),
+        TEST(what_following_code_leads_to_must_be_code),
+        TEST(behind_an_interpreters_frame_lie_its_callers_arguments),
         TEST(an_image_knows_its_addresses),
         TEST(an_image_too_large_or_without_index_is_refused),
     };
