@@ -39,6 +39,18 @@ struct remote {
     unsigned readings;
 };
 
+/* Of an object: its CFI; and at pcs, where libunwind looks for signal handlers' returns on aarch64,
+ * zeros. */
+static bool read_object(struct remote *r, uint64_t address, uint64_t *ret)
+{
+    const struct cfi_image *other;
+    uint64_t bias;
+    if (r->image && cfi_image_word(r->image, address - r->bias, ret))
+        return true;
+    return r->space->find_cfi(r->space->ctx, address, &other, &bias) &&
+           cfi_image_word(other, address - bias, ret);
+}
+
 static int access_mem(unw_addr_space_t as, unw_word_t address, unw_word_t *value, int write,
                       void *ctx)
 {
@@ -46,8 +58,7 @@ static int access_mem(unw_addr_space_t as, unw_word_t address, unw_word_t *value
     uint64_t word;
     if (write || ++r->readings > READINGS_MAX)
         return -UNW_EINVAL;
-    if (!arch_read(r->leaf, address, &word) &&
-        (!r->image || !cfi_image_word(r->image, address - r->bias, &word)))
+    if (!arch_read(r->leaf, address, &word) && !read_object(r, address, &word))
         return -UNW_EINVAL;
     *value = word;
     return 0;

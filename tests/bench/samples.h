@@ -80,7 +80,8 @@ int samples_load(const char *path, uint32_t per_label, struct samples **ret, str
 const struct bench_mapping *samples_find_mapping(const struct bench_space *space, uint64_t address);
 const struct bench_module *samples_find_module(const struct bench_space *space, uint64_t address);
 
-/* Code from `from` to before `to` of a mapping, as stacker.c would read it; gives how many bytes. */
+/* Code from `from` to before `to` of a mapping, as stacker.c would read it; gives how many bytes.
+ */
 size_t samples_read_code(const struct samples *samples, const struct bench_space *space,
                          const struct bench_mapping *mapping, uint64_t from, uint64_t to,
                          uint8_t *ret);

@@ -8,7 +8,7 @@ cross=aarch64-linux-gnu
 cc=$cross-gcc
 cache=${AARCH64_CACHE:-/var/cache/podflame-aarch64}
 libraries='libcmocka-dev libcmocka0 libelf-dev libelf1 libdw-dev libdw1 zlib1g liblzma-dev liblzma5 libbz2-1.0
-    libzstd1 libxxhash-dev'
+    libzstd1 libxxhash-dev libunwind-dev libunwind8'
 programs='bash perl-base python3.11-minimal libc6 libstdc++6 libssl3 libgcc-s1 libglib2.0-0 busybox
     libicu72 git'
 
@@ -81,7 +81,8 @@ run_test() { # name, sources...
     shift
     for file; do files+=("$top_srcdir/tests/unit/$file.c"); done
     "$cc" "${flags[@]}" "${files[@]}" -o "$dir/$name" "$dir"/*.c.o -L"$lib" \
-        -Wl,-rpath-link,"$lib:$root/lib/$cross" -lcmocka -ldw -lelf -llzma -pthread || return
+        -Wl,-rpath-link,"$lib:$root/lib/$cross" -lcmocka -ldw -lelf -llzma \
+        -lc -lunwind-generic -lunwind -pthread || return
     CMOCKA_MESSAGE_OUTPUT=STDOUT qemu-aarch64 -L "/usr/$cross" \
         -E LD_LIBRARY_PATH="$lib:$root/lib/$cross" "$dir/$name" >"$dir/$name.log" 2>&1
     local result=$?
@@ -95,6 +96,7 @@ check "tables' files" run_test test_table_file test_table_file cfi_elf
 check "rules from code" run_test test_code test_code
 check "callchains" run_test test_unwind test_unwind
 check "stacks made up" run_test test_unwinder test_unwinder fake_stack cfi_elf
+check "where tables do not serve" run_test test_unwind_more test_unwind_more fake_stack cfi_elf
 check "stacks of real code, as backtrace(3) has them" run_test test_unwind_self test_unwind_self
 
 # ---- real programs' tables

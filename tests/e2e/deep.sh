@@ -7,7 +7,7 @@
 begin podflamed podflame-server tests/workloads/tower
 need_root
 name_workload tower
-lines_of_tower() { grep "^$workload_name[;[]" "$dir/folded"; }
+lines_of_tower() { grep "^${workload_name}[;[]" "$dir/folded"; }
 run_tower() { (first_in_queue "$workload" "$@") || bail "the workload ended otherwise"; }
 
 # ---- 20 KiB of stack, copies that begin at 4 KiB

@@ -32,7 +32,7 @@ for libc in bare musl; do
     "$dir/$libc-threads" threads
 done
 if [ -n "$java" ]; then
-    flags=(-cp "$dir" -XX:CompileCommand=quiet -XX:CompileCommand=dontinline,Deep.down Deep 3)
+    flags=(-cp "$dir" -XX:CompileCommand=quiet "-XX:CompileCommand=dontinline,Deep.down" Deep 3)
     "$java" -Xint "${flags[@]}"
     "$java" -XX:TieredStopAtLevel=1 "${flags[@]}"
     "$java" -XX:-TieredCompilation "${flags[@]}"

@@ -159,7 +159,8 @@ build "a C program at a fixed address" "$CC" symbols.c -O2 -fno-pie -no-pie
 build "a C program without optimisation" "$CC" symbols.c -O0
 build "a static C program" "$CC" symbols.c -O2 -static -DWITH_IFUNC
 build "a C program with one segment" "$CC" symbols.c -O2 -Wl,-z,noseparate-code
-build "a C program of 32 bits" "$CC" symbols.c -O2 -m32
+# Of itself, so that it needs no C library for such programs.
+build "a C program of 32 bits" "$CC" symbols.c -O2 -m32 -ffreestanding -nostdlib -no-pie -Wl,-e,main
 build "a stripped C program that exports its functions" "$CC" symbols.c -O2 -rdynamic -s
 build "a C library" "$CC" symbols.c -O2 -shared -fPIC
 build "a stripped C library" "$CC" symbols.c -O2 -shared -fPIC

@@ -1,4 +1,5 @@
-/* test_dump_size.c: samples hold more of a stack while too many are cut, less when none needs it. */
+/* test_dump_size.c: samples hold more of a stack while too many are cut, less when none needs it.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -58,7 +58,7 @@ static void expect(enum unwind_end end, size_t count, const uint64_t *pcs)
 /* A leaf that keeps the register, its caller whose CFA that register is, and what is above. */
 static void push_kept(void)
 {
-    fake_set(&fake, CODE(F_KEEPS) + 4, 0, 0xbad);
+    fake_set(&fake, CODE(F_KEEPS) + 4, 0xdead, 0xbad); /* libunwind ends at an fp of zero */
     fake_push(&fake, 0);
     fake_push(&fake, 0);
     fake_push(&fake, STACK_BASE + 5 * 8 - 16); /* fake_kept: CFA of F_OTHER, less 16 */
@@ -86,7 +86,7 @@ static void without_the_objects_cfi_such_a_stack_ends_there(void **state)
 
 static void cfi_that_no_rule_says_is_evaluated_by_libunwind(void **state)
 {
-    fake_set(&fake, CODE(F_SUM) + 4, 0, 0);
+    fake_set(&fake, CODE(F_SUM) + 4, 0xdead, 0);
     fake_push(&fake, 32); /* CFA = sp + *sp */
     fake_push(&fake, 0);
     fake_push(&fake, 0);
@@ -100,7 +100,7 @@ static void cfi_that_no_rule_says_is_evaluated_by_libunwind(void **state)
 
 static void an_expression_without_end_ends(void **state)
 {
-    fake_set(&fake, CODE(F_ENDLESS) + 4, 0, 0);
+    fake_set(&fake, CODE(F_ENDLESS) + 4, 0xdead, 0);
     for (int i = 0; i < 64; i++)
         fake_push(&fake, 0);
     int64_t start = clock_ns(CLOCK_THREAD_CPUTIME_ID);

@@ -1,14 +1,16 @@
 /* tower.c: deep stacks without frame pointers, by turns of two kinds: `tower FRAMES MICROSECONDS
  * SECONDS` calls alpha_root → tower_step × FRAMES → alpha_leaf, which works so long, then the same
- * with beta; between root and leaf both are alike to the byte. Each frame takes some 1,100 bytes. */
+ * with beta; between root and leaf both are alike to the byte. Each frame takes some 1,100 bytes.
+ */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#define LINK    __attribute__((noinline, noclone))
-#define AFTER() __asm__ volatile("" ::: "memory") /* what follows a call keeps it from being a jump */
+#define LINK __attribute__((noinline, noclone))
+#define AFTER() \
+    __asm__ volatile("" ::: "memory") /* what follows a call keeps it from being a jump */
 
 static double now(void)
 {
