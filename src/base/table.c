@@ -1,6 +1,7 @@
 /* table.c: takes keys, gives row numbers. Open addressing with linear probing over row numbers, at
- * most three quarters full; hashes are computed again when the index grows, which is cheaper than
- * keeping them. See table.h. */
+ * most half full: each probe is a row read somewhere in memory, and at three quarters a key that is
+ * new takes four times as many. Hashes are computed again when the index grows, which is cheaper
+ * than keeping them. See table.h. */
 #include "base/table.h"
 
 #include <assert.h>
@@ -95,7 +96,7 @@ int table_add(struct table *table, const void *key, uint32_t *ret_row)
         if (r < 0)
             return r;
     }
-    if (table->index_size - table->index_size / 4 <= table->count) {
+    if (table->index_size / 2 <= table->count) {
         int r = grow_index(table);
         if (r < 0)
             return r;

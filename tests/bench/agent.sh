@@ -7,11 +7,17 @@
 . "${top_srcdir:?}/tests/e2e/kit.sh"
 rounds=${ROUNDS:-3} windows=${WINDOWS:-2}
 
-begin podflamed podflame-server tests/workloads/split tests/workloads/storm tests/workloads/cost tests/workloads/crowd
+begin podflamed podflame-server tests/workloads/storm tests/workloads/cost tests/workloads/crowd
 need_root
 command -v perf >/dev/null || bail "perf is not installed (Debian: linux-perf)"
 
-# ---- the workload: programs of several kinds, more than there are CPUs
+# ---- the workload: programs of several kinds without frame pointers, more than there are CPUs
+
+if command -v java >/dev/null && javac -d "$dir" "$top_srcdir/tests/workloads/Deep.java" >"$dir/javac.log" 2>&1; then
+    kinds='awk, perl, python, java, bash, gzip, 20 forks a second'
+else
+    kinds='awk, perl, python, bash, gzip, 20 forks a second'
+fi
 
 workload_pids=()
 run_workload() {
@@ -20,8 +26,8 @@ run_workload() {
     kit_pids+=($!)
 }
 start_workload() {
-    run_workload "$workloads/split" 100000
-    run_workload "$workloads/split" 100000
+    run_workload python3 -c 'while True: sorted(str(i) for i in range(100000))'
+    [[ $kinds != *java* ]] || run_workload java -cp "$dir" Deep 100000
     run_workload awk 'BEGIN { for (;;) for (i = 0; i < 100000; i++) a[i % 1000] = i "" }'
     # shellcheck disable=SC2016 # perl's
     run_workload perl -e 'while (1) { my %h; $h{$_ % 1000} .= "x" for 1 .. 100000; }'
@@ -122,7 +128,7 @@ start_workload
 windows=1 measure_agent "$dir/crowd"
 stop_workload
 
-echo "split (2), awk, perl, bash, gzip, 20 forks a second; $(nproc) CPUs, Linux $(uname -r), $(perf --version); median of $rounds"
+echo "$kinds; $(nproc) CPUs, Linux $(uname -r), $(perf --version); median of $rounds"
 printf '%-44s %10s %10s %10s\n' '' 'us/sample' 'samples' 'peak MiB'
 row 'podflamed (16 KiB of stack, by tables)' "$dir/agent"
 row 'perf record -g (frame pointers) + script' "$dir/perf_fp"
