@@ -62,6 +62,10 @@ const struct unwind_rule *unwind_table_find(const struct unwind_table *table, ui
         bucket = t->bucket_count - 1;
     /* The row wanted is the last at or before offset: it may begin in an earlier bucket. */
     uint32_t low = t->buckets[bucket], high = t->buckets[bucket + 1];
+    /* Each would be waited for in turn. */
+    __builtin_prefetch(&t->offsets[low]);
+    __builtin_prefetch(&t->offsets[high]);
+    __builtin_prefetch(&t->rule_of_row[low]);
     while (low < high) {
         uint32_t mid = low + (high - low) / 2;
         if (t->offsets[mid] <= offset)

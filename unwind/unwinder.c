@@ -209,12 +209,29 @@ static enum step step_by_libunwind(struct unwinder *u, const struct unwind_space
     return STEP_OK;
 }
 
-static const struct unwind_rule *find_followed(struct unwinder *u, const struct unwind_space *space,
-                                               uint64_t pc)
+/* The entry of a pc or, *ret_new, one to put it in: of two that may be, the older. */
+static struct followed *find_followed(struct unwinder *u, const struct unwind_space *space,
+                                      uint64_t pc, bool *ret_new)
 {
-    struct followed *f = &u->followed[hash_of(pc, space->id) >> 49];
+    struct followed *pair = &u->followed[hash_of(pc, space->id) >> 49 & ~UINT64_C(1)];
     static_assert(FOLLOWED_ENTRIES == 1 << 15, "the hash's upper 15 bits");
-    if (f->turn == u->turn && f->pc == pc && f->space == space->id)
+    for (unsigned i = 0; i < 2; i++) {
+        if (pair[i].turn == u->turn && pair[i].pc == pc && pair[i].space == space->id) {
+            *ret_new = false;
+            return &pair[i];
+        }
+    }
+    *ret_new = true;
+    pair[1] = pair[0];
+    return &pair[0];
+}
+
+static const struct unwind_rule *follow_anew(struct unwinder *u, const struct unwind_space *space,
+                                             uint64_t pc)
+{
+    bool is_new;
+    struct followed *f = find_followed(u, space, pc, &is_new);
+    if (!is_new)
         return &f->rule;
     *f = (struct followed){.pc = pc, .space = space->id, .turn = u->turn};
     struct code_piece code;
@@ -233,7 +250,7 @@ static const struct unwind_rule *find_followed(struct unwinder *u, const struct 
 static struct unwind_rule follow(struct unwinder *u, const struct unwind_space *space, uint64_t pc,
                                  struct known *known, uint64_t known_pc)
 {
-    const struct unwind_rule rule = *find_followed(u, space, pc);
+    const struct unwind_rule rule = *follow_anew(u, space, pc);
     if (known->filled && known->pc == known_pc && known->space == space->id && !known->pending) {
         known->rule = rule;
         known->guessed = true;
@@ -250,7 +267,7 @@ static enum step step_by_code(struct unwinder *u, const struct unwind_space *spa
         return STEP_NONE;
     const uint64_t pc = s->pc, sp = s->sp, fp = s->fp;
     const bool interrupted = s->interrupted;
-    enum step r = step_by_rule(s, rule);
+    enum step r = is_plain(rule) ? step_plainly(s, rule) : step_by_rule(s, rule);
     if (r == STEP_SHORT || (r == STEP_OK && look_up(u, space, s->pc - !s->interrupted)->mapped))
         return r;
     s->pc = pc;
