@@ -153,19 +153,27 @@ static bool same_chain(const struct contender *c, uint32_t i, uint32_t *ret_at)
     return a->count == b->count;
 }
 
-/* No CFI where others look for it; then they guess by the frame pointer. */
+static bool has_cfi(const struct samples *s, const struct bench_space *space, uint64_t pc)
+{
+    const struct bench_mapping *m = samples_find_mapping(space, pc);
+    if (!m || m->object == SAMPLES_NO_OBJECT)
+        return false;
+    const struct bench_object *object = &s->objects[m->object];
+    return object->table && object->eh_frame_hdr.p_memsz &&
+           unwind_table_find(object->table, pc - m->start + m->file_offset)->kind != RULE_NONE;
+}
+
+/* Of a frame below the first that differs others have no CFI where they look for it: they guess by
+ * the frame pointer, and may come to the right caller with a wrong one. */
 static bool is_guess(const struct samples *s, uint32_t i, uint32_t at)
 {
     const struct contender *o = &contenders[0];
-    if (!at)
-        return false;
-    uint64_t pc = o->pcs[o->chains[i].first + at - 1];
-    const struct bench_mapping *m = samples_find_mapping(&s->spaces[s->v[i].space], pc);
-    if (!m || m->object == SAMPLES_NO_OBJECT)
-        return true;
-    const struct bench_object *object = &s->objects[m->object];
-    return !object->table || !object->eh_frame_hdr.p_memsz ||
-           unwind_table_find(object->table, pc - m->start + m->file_offset)->kind == RULE_NONE;
+    const uint64_t *pcs = o->pcs + o->chains[i].first;
+    for (uint32_t k = 0; k < at; k++) {
+        if (!has_cfi(s, &s->spaces[s->v[i].space], pcs[k]))
+            return true;
+    }
+    return false;
 }
 
 /* ---- tables for people */
