@@ -54,19 +54,6 @@ fi
 stop "$agent_pid"
 folded >"$dir/folded" || bail "the server did not answer"
 
-lines_of_process() { grep -E "^$1(;|\[)" "$dir/folded"; }
-# chain PROCESS LEAF REGEX: at least nine of ten of the process's samples that are in the function
-# LEAF have the chain REGEX, from the root on.
-chain() {
-    local all good
-    lines_of_process "$1" | grep -E ";$2(;| [0-9]+\$)" >"$dir/lines"
-    all=$(count_folded "$dir/lines")
-    grep -Ev "^[^;]*;$3(;[^;]*)* [0-9]+\$" "$dir/lines" >"$dir/others"
-    good=$((all - $(count_folded "$dir/others")))
-    echo "$good of $all samples"
-    head -n 1 "$dir/others" | cut -c 1-1000
-    [ "$good" -ge 20 ] && [ $((good * 10)) -ge $((all * 9)) ]
-}
 main='runtime\.goexit[^;]*;runtime\.main;main\.main;'
 recursion="${main}(main\\.recurse;){20}main\\.burn;main\\.spin"
 check "a recursion" chain go-recurse 'main\.spin' "$recursion"

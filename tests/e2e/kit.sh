@@ -204,3 +204,19 @@ spool_is_empty() { [ -z "$(find "$dir/state/spool" -name '*.batch')" ]; }
 count_folded() {
     awk -v regex="${2-}" 'regex == "" || $0 ~ regex { n += $NF } END { print n + 0 }' "$1"
 }
+
+# Of all that was sampled, in $dir/folded.
+lines_of_process() { grep -E "^$1(;|\[)" "$dir/folded"; }
+
+# chain PROCESS LEAF REGEX: at least nine of ten of the process's samples that are in the function
+# LEAF have the chain REGEX, from the root on.
+chain() {
+    local all good
+    lines_of_process "$1" | grep -E ";$2(;| [0-9]+\$)" >"$dir/lines"
+    all=$(count_folded "$dir/lines")
+    grep -Ev "^[^;]*;$3(;[^;]*)* [0-9]+\$" "$dir/lines" >"$dir/others"
+    good=$((all - $(count_folded "$dir/others")))
+    echo "$good of $all samples"
+    head -n 1 "$dir/others" | cut -c 1-1000
+    [ "$good" -ge 20 ] && [ $((good * 10)) -ge $((all * 9)) ]
+}

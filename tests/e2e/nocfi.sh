@@ -43,17 +43,6 @@ folded >"$dir/folded" || bail "the server did not answer"
 note "$code callers by following code, memory too late $late times"
 check "code was followed" holds "$code > 1000"
 
-# chain PROCESS LEAF REGEX, as in chains.sh: of the samples in LEAF, nine of ten have the chain.
-chain() {
-    local all good
-    grep -E "^$1;" "$dir/folded" | grep -E ";$2(;| [0-9]+\$)" >"$dir/lines"
-    all=$(count_folded "$dir/lines")
-    grep -Ev "^[^;]*;$3(;[^;]*)* [0-9]+\$" "$dir/lines" >"$dir/others"
-    good=$((all - $(count_folded "$dir/others")))
-    echo "$good of $all samples"
-    head -n 1 "$dir/others" | cut -c 1-1000
-    [ "$good" -ge 20 ] && [ $((good * 10)) -ge $((all * 9)) ]
-}
 any='([^;]+;)*'
 # musl's start-up code has symbols without sizes; a root that is a marker is none.
 start='([^;[]+;){1,4}'

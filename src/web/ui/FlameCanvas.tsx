@@ -1,5 +1,5 @@
 // FlameCanvas.tsx: the flamegraph widget as a component.
-import { signal, useSignalEffect, type Signal } from "@preact/signals";
+import { signal, useSignalEffect } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import type { Flame } from "../api";
 import { noNode } from "../flame/hit";
@@ -20,14 +20,14 @@ export const zoomed = signal<{ readonly left: number; readonly right: number } |
 
 export const rowsAbove = signal(0);
 
-export type FlameControl = Pick<FlameWidget, "reset" | "zoomTo" | "scrollRows">;
+/** The canvas's own verbs, for the buttons beside it. */
+export const control = signal<Pick<FlameWidget, "reset" | "zoomTo" | "scrollRows"> | null>(null);
 
 interface FlameCanvasProps {
   readonly flame: Flame;
-  readonly control: Signal<FlameControl | null>;
 }
 
-export function FlameCanvas({ flame, control }: FlameCanvasProps) {
+export function FlameCanvas({ flame }: FlameCanvasProps) {
   const host = useRef<HTMLDivElement>(null);
   const widget = useRef<FlameWidget | null>(null);
 
@@ -77,13 +77,13 @@ export function FlameCanvas({ flame, control }: FlameCanvasProps) {
         aria-label="Flamegraph. Arrow keys walk the frames, Enter zooms, Escape shows all."
         aria-describedby="frame-words"
       />
-      <MoreRows control={control} />
+      <MoreRows />
     </div>
   );
 }
 
 /** Deep stacks go on above the canvas: says so, and goes there. */
-function MoreRows({ control }: { readonly control: Signal<FlameControl | null> }) {
+function MoreRows() {
   const rows = rowsAbove.value;
   if (rows === 0) return null;
   return (

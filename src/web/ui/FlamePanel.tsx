@@ -1,16 +1,12 @@
 // FlamePanel.tsx: the flamegraph and what stands around it.
-import { signal } from "@preact/signals";
 import { flame } from "../state";
-import { FlameCanvas, type FlameControl } from "./FlameCanvas";
+import { FlameCanvas } from "./FlameCanvas";
 import { EmptyNotice, ErrorNotice } from "./Notice";
 import { StackLine } from "./StackLine";
 import { StatusLine } from "./StatusLine";
 import { Summary } from "./Summary";
 import { Toolbar } from "./Toolbar";
 import { Tooltip } from "./Tooltip";
-
-/** The canvas's own verbs, for the buttons beside it. */
-export const control = signal<FlameControl | null>(null);
 
 export function FlamePanel() {
   const { value, error, loading } = flame.value;
@@ -25,7 +21,7 @@ export function FlamePanel() {
       <div class={loading ? "progress running" : "progress"} />
       {error !== "" && <ErrorNotice text={error} />}
       {empty && error === "" && <EmptyNotice flame={value} />}
-      {value !== null && !empty && <FlameCanvas flame={value} control={control} />}
+      {value !== null && !empty && <FlameCanvas flame={value} />}
       {value !== null && !empty && <StatusLine flame={value} />}
       <Tooltip />
     </section>

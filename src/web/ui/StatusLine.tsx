@@ -5,8 +5,7 @@ import { css, kindNames, matchHue } from "../flame/palette";
 import { Kind } from "../flame/tree";
 import { countText, percentText } from "../format";
 import { found, query, theme } from "../state";
-import { selected, zoomed } from "./FlameCanvas";
-import { control } from "./FlamePanel";
+import { control, selected, zoomed } from "./FlameCanvas";
 import { wordsOf } from "./frame";
 
 function Legend({ flame }: { readonly flame: Flame }) {
