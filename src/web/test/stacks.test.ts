@@ -28,7 +28,7 @@ test("every marker of the agent is explained, and what to do about it", () => {
 });
 
 test("every method of the unwinder has words and a meaning", () => {
-  const header = readFileSync(`${top}/unwind/unwind.h`, "utf8");
+  const header = readFileSync(`${top}/unwind/stack.h`, "utf8");
   const table = /#define UNWIND_METHODS[^]*?\n\n/.exec(header)?.[0] ?? "";
   const names = [...table.matchAll(/X\((\w+), "/g)].map((match) => match[1]);
   assert.ok(names.length >= 4);
