@@ -24,6 +24,17 @@
 #define PAGE_BYTES 4096u /* the smallest there is */
 #define PIECES_MAX (PEEK_MAX / PAGE_BYTES + 1)
 
+/* Shared with the readers that were left behind, and freed by the last of all. */
+struct crowd {
+    atomic_uint refs, lost;
+};
+
+static void crowd_unref(struct crowd *crowd)
+{
+    if (atomic_fetch_sub(&crowd->refs, 1) == 1)
+        free(crowd);
+}
+
 enum state { STATE_IDLE, STATE_ASKED, STATE_ANSWERED, STATE_LOST, STATE_END };
 
 /* Of its thread, where that was left behind; else of struct peek. */
@@ -35,14 +46,14 @@ struct reader {
     pid_t pid;
     uint64_t address;
     size_t len, got;
-    atomic_uint *lost;
+    struct crowd *crowd; /* a reference, where it was left behind */
     uint8_t bytes[PEEK_MAX];
 };
 
 struct peek {
     struct counters *counters;
     struct reader *reader; /* NULL: none yet, or the last one was left behind */
-    atomic_uint *lost;     /* outlives us where readers do */
+    struct crowd *crowd;
 };
 
 /* ---- the reading thread */
@@ -96,7 +107,8 @@ static void *run(void *arg)
     bool lost = r->state == STATE_LOST;
     pthread_mutex_unlock(&r->lock);
     if (lost) {
-        atomic_fetch_sub(r->lost, 1);
+        atomic_fetch_sub(&r->crowd->lost, 1);
+        crowd_unref(r->crowd);
         free_reader(r);
     }
     return NULL;
@@ -110,7 +122,7 @@ static struct reader *start_reader(struct peek *p)
     if (!r)
         return NULL;
     r->state = STATE_IDLE;
-    r->lost = p->lost;
+    r->crowd = p->crowd;
     pthread_condattr_t attr;
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -128,10 +140,11 @@ static struct reader *start_reader(struct peek *p)
 int peek_start(struct counters *counters, struct peek **ret, struct err *err)
 {
     struct peek *p = calloc(1, sizeof(*p));
-    if (!p || !(p->lost = calloc(1, sizeof(*p->lost)))) {
+    if (!p || !(p->crowd = calloc(1, sizeof(*p->crowd)))) {
         free(p);
         return err_errno(err, -ENOMEM, "a reader of memory");
     }
+    p->crowd->refs = 1;
     p->counters = counters;
     *ret = p;
     return 0;
@@ -151,9 +164,7 @@ void peek_stop(struct peek **peek)
         pthread_join(r->thread, NULL);
         free_reader(r);
     }
-    /* A reader that never comes back needs it until the program ends. */
-    if (atomic_load(p->lost) == 0)
-        free(p->lost);
+    crowd_unref(p->crowd);
     free(p);
     *peek = NULL;
 }
@@ -176,7 +187,7 @@ size_t peek_read(struct peek *peek, pid_t pid, uint64_t address, void *to, size_
 {
     assert(len <= PEEK_MAX);
     struct peek *p = peek;
-    if (atomic_load(p->lost) >= LOST_MAX)
+    if (atomic_load(&p->crowd->lost) >= LOST_MAX)
         return 0;
     if (!p->reader && !(p->reader = start_reader(p)))
         return 0;
@@ -190,10 +201,12 @@ size_t peek_read(struct peek *peek, pid_t pid, uint64_t address, void *to, size_
     pthread_cond_signal(&r->asked);
     bool there = wait_for(r);
     size_t got = there ? r->got : 0;
-    if (there)
+    if (there) {
         memcpy(to, r->bytes, got);
-    else
-        atomic_fetch_add(p->lost, 1);
+    } else {
+        atomic_fetch_add(&p->crowd->refs, 1);
+        atomic_fetch_add(&p->crowd->lost, 1);
+    }
     pthread_t thread = r->thread;
     pthread_mutex_unlock(&r->lock);
     if (!there) {

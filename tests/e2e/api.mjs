@@ -500,10 +500,10 @@ test("SIGHUP reads the log level again", async () => {
   writeFileSync(config, "[podflame-server]\nlog-level = info\n");
   const one = await Server.start("--data-dir", folder("hup"), "--ui-dir", ui, "--config", config);
   await one.get("/healthz");
+  assert.doesNotMatch(one.log, /answered path/);
   writeFileSync(config, "[podflame-server]\nlog-level = debug\n");
   one.child.kill("SIGHUP");
   await until("the settings are read again", () => one.log.includes("settings read again"));
-  assert.doesNotMatch(one.log, /answered path/);
   await one.get("/healthz");
   await until("an access line", () => /answered path="\/healthz"/.test(one.log));
   writeFileSync(config, "[podflame-server]\nlog-level = loud\n");
