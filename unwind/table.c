@@ -6,8 +6,8 @@
 
 #include "unwind/table_internal.h"
 
-/* Some five steps of search, and a sixth of a byte a row. */
-#define ROWS_PER_BUCKET 24u
+/* Some five steps of search, and an eighth of a byte a row. */
+#define ROWS_PER_BUCKET 32u
 #define BUCKETS_MAX     (1u << 22)
 
 void unwind_table_free(struct unwind_table **table)

@@ -218,5 +218,5 @@ chain() {
     good=$((all - $(count_folded "$dir/others")))
     echo "$good of $all samples"
     head -n 1 "$dir/others" | cut -c 1-1000
-    [ "$good" -ge 20 ] && [ $((good * 10)) -ge $((all * 9)) ]
+    [ "$good" -ge 10 ] && [ $((good * 10)) -ge $((all * 9)) ]
 }
