@@ -13,6 +13,7 @@
 #include "base/err.h"
 
 #define SEGMENTS_MAX 64u
+#define WORD         8u
 
 struct segment {
     uint64_t address, offset, bytes;
@@ -123,7 +124,8 @@ static int read_bytes(int fd, struct cfi_image *i, uint64_t frame, size_t max_by
         return -EFBIG;
     if (i->len < 12 || i->index.count > (i->len - 12) / 8)
         return -EBADMSG;
-    i->bytes = malloc(i->len);
+    i->bytes =
+        calloc(1, i->len + WORD); /* libunwind reads words, of which the last may hang over */
     return i->bytes ? read_at(fd, i->bytes, i->len, s->offset + i->start - s->address) : -ENOMEM;
 }
 
@@ -174,8 +176,8 @@ bool cfi_image_address(const struct cfi_image *image, uint64_t file_offset, uint
 bool cfi_image_word(const struct cfi_image *image, uint64_t address, uint64_t *ret)
 {
     uint64_t at = address - image->start;
-    if (image->len >= 8 && at <= image->len - 8) {
-        memcpy(ret, image->bytes + at, 8);
+    if (at < image->len) {
+        memcpy(ret, image->bytes + at, WORD);
         return true;
     }
     *ret = 0;

@@ -19,7 +19,7 @@ extern int UNW_OBJ(dwarf_search_unwind_table)(unw_addr_space_t as, unw_word_t ip
 #define SPACES_MAX 16u
 
 /* Each byte of CFI is a reading: a DWARF expression that goes round in circles ends here. */
-#define READINGS_MAX 200000u
+#define READINGS_MAX 50000u
 
 struct address_space {
     uint32_t id;
@@ -29,7 +29,7 @@ struct address_space {
 
 struct remote {
     struct address_space spaces[SPACES_MAX];
-    uint64_t turn;
+    uint64_t turn, readings_before; /* of earlier steps */
 
     /* The sample at hand. */
     const struct unwind_space *space;
@@ -187,6 +187,11 @@ static bool read_cursor(unw_cursor_t *cursor, uint64_t *pc, uint64_t *sp, uint64
     return true;
 }
 
+uint64_t remote_readings(const struct remote *remote)
+{
+    return remote->readings_before + remote->readings;
+}
+
 bool remote_step(struct remote *remote, const struct unwind_space *space,
                  const struct arch_state *leaf, size_t depth, struct arch_state *s)
 {
@@ -197,6 +202,7 @@ bool remote_step(struct remote *remote, const struct unwind_space *space,
     r->space = space;
     r->leaf = leaf;
     r->image = NULL;
+    r->readings_before += r->readings;
     r->readings = 0;
     if (!as || unw_init_remote(&cursor, as, r) < 0)
         return false;

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct arch_state;
 struct err;
@@ -13,6 +14,10 @@ struct unwind_space;
 
 int remote_new(struct remote **ret, struct err *err);
 void remote_free(struct remote **remote);
+
+/* Steps beyond some thousand readings of memory end; this is how many there were in all, which is
+ * what libunwind's time goes into. */
+uint64_t remote_readings(const struct remote *remote);
 
 /* `s` is `depth` frames above `leaf`, the sample's own registers: takes `s` to its caller. False,
  * with `s` as it was, if libunwind does not come by `s`, or not beyond it. */

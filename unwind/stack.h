@@ -55,5 +55,6 @@ struct unwind_stack {
     uint32_t methods[UNWIND_METHOD_COUNT]; /* frames got by each */
     /* Bytes of stack above sp that were needed, or would have been; 0 if it went on elsewhere. */
     uint64_t stack_used;
+    uint64_t readings; /* of memory by libunwind: some 10 ns each */
     struct unwind_frame frames[UNWIND_FRAMES_MAX];
 };

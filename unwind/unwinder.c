@@ -27,6 +27,9 @@
 /* What lies farther above sp is no frame pointer of a caller. */
 #define FRAME_BYTES_MAX (1u << 20)
 
+/* Frames of one stack that are libunwind's; real ones have one or two. */
+#define REMOTE_MAX 8u
+
 /* Of a call from compiled to interpreted code: 255 arguments (JVM specification, 4.3.3). */
 #define ARGUMENT_BYTES_MAX 2048u
 
@@ -61,7 +64,8 @@ struct unwinder {
 
     /* The sample at hand. */
     const struct unwind_sample *sample;
-    size_t depth; /* of the frame at hand: user frames below it */
+    size_t depth;         /* of the frame at hand: user frames below it */
+    unsigned remote_left; /* steps that may yet be libunwind's: each goes up from the leaf again */
 };
 
 int unwinder_new(struct unwinder **ret, struct err *err)
@@ -194,7 +198,8 @@ static enum step step_by_libunwind(struct unwinder *u, const struct unwind_space
 {
     struct arch_state leaf;
     const struct unwind_sample *sample = u->sample;
-    if (!space->find_cfi || !arch_load(sample->regs_mask, sample->regs, sample->regs_abi, &leaf))
+    if (!space->find_cfi || u->remote_left == 0 ||
+        !arch_load(sample->regs_mask, sample->regs, sample->regs_abi, &leaf))
         return STEP_NONE;
     leaf.stack_base = s->stack_base;
     leaf.stack = s->stack;
@@ -202,6 +207,7 @@ static enum step step_by_libunwind(struct unwinder *u, const struct unwind_space
     leaf.tail = s->tail;
     leaf.tail_len = s->tail_len;
     struct arch_state next = *s;
+    u->remote_left--;
     if (!remote_step(u->remote, space, &leaf, u->depth, &next) ||
         !look_up(u, space, next.pc - 1)->mapped)
         return STEP_NONE;
@@ -458,7 +464,7 @@ void unwinder_run(struct unwinder *unwinder, const struct unwind_sample *sample,
 {
     ret->count = 0;
     ret->end = UNWIND_END_kernel_only;
-    ret->stack_used = 0;
+    ret->stack_used = ret->readings = 0;
     memset(ret->methods, 0, sizeof(ret->methods));
     bool whole = callchain_add(sample, true, ret);
     struct arch_state s;
@@ -468,9 +474,12 @@ void unwinder_run(struct unwinder *unwinder, const struct unwind_sample *sample,
         s.stack = sample->stack;
         s.stack_len = sample->stack_len;
         unwinder->sample = sample;
+        unwinder->remote_left = REMOTE_MAX;
+        uint64_t readings = remote_readings(unwinder->remote);
         s.tail = NULL;
         s.tail_len = 0;
         unwind_user(unwinder, space, &s, ret);
+        ret->readings = remote_readings(unwinder->remote) - readings;
         return;
     }
     size_t kernel = ret->count;

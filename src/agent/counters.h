@@ -39,6 +39,7 @@
     X(frames_chain, "User frames taken from the kernel's callchain.")                              \
     X(peeks, "Times another process's memory was read: code without CFI, the rest of a stack.")    \
     X(peeks_late, "Of these, how often it did not come within milliseconds, and was given up.")    \
+    X(peeks_refused, "Times code was not read since much had been of late.")                       \
     X(tables_built, "Unwind tables built from an object's CFI.")                                   \
     X(tables_loaded, "Unwind tables read back from disk.")                                         \
     X(tables_dropped, "Unwind tables dropped from memory at its cap.")                             \

@@ -21,11 +21,26 @@
 #define CODE_BEFORE 1024u
 #define CODE_BEHIND 3072u
 
+/* Pieces of code that are read, and readings of libunwind's, on the average and after a pause. Of
+ * code, programs that are not out for trouble need some thousand pieces when they start and few
+ * later, of libunwind little. One that makes up frames or CFI without end gets no more than a
+ * fiftieth of a CPU. */
+#define CODE_A_SECOND     500u
+#define CODE_AT_ONCE      4000u
+#define READINGS_A_SECOND 500000u
+#define READINGS_AT_ONCE  5000000u
+
 /* Of the rest of a stack. */
 #define TAIL_MAX (128u << 10)
 
 /* What a stack needed farther above sp was no part of it: it led to another one. */
 #define STACK_BYTES_MAX (8u << 20)
+
+/* So much of something now, and so much a second. */
+struct grant {
+    uint64_t time; /* of the samples' clock, up to which it has been given */
+    uint64_t left;
+};
 
 struct stacker {
     struct stacker_config config;
@@ -41,6 +56,7 @@ struct stacker {
     uint64_t time;
     bool pending;
 
+    struct grant code_grant, readings_grant;
     struct stacker_dumps dumps;
     uint8_t *tail; /* PEEK_MAX bytes, where they are wanted */
     uint8_t code[2 * CODE_REACH];
@@ -140,13 +156,47 @@ static bool find_cfi(void *ctx, uint64_t pc, const struct cfi_image **ret, uint6
     return true;
 }
 
+/* A sample that has waited brings no new time. */
+static uint64_t granted(struct grant *g, uint64_t now, uint64_t a_second, uint64_t at_once)
+{
+    const uint64_t each = (uint64_t)NS_PER_SEC / a_second;
+    uint64_t more = now > g->time ? (now - g->time) / each : 0;
+    g->left = more < at_once && g->left + more < at_once ? g->left + more : at_once;
+    g->time += more * each;
+    return g->left;
+}
+
+static bool may_read_code(struct stacker *s)
+{
+    if (!granted(&s->code_grant, s->time, CODE_A_SECOND, CODE_AT_ONCE)) {
+        counter_add(s->counters, peeks_refused, 1);
+        return false;
+    }
+    s->code_grant.left--;
+    return true;
+}
+
+static bool may_use_libunwind(struct stacker *s)
+{
+    return granted(&s->readings_grant, s->time, READINGS_A_SECOND, READINGS_AT_ONCE);
+}
+
+static void run_unwinder(struct stacker *s, const struct unwind_sample *input,
+                         struct unwind_space *space)
+{
+    space->find_cfi = may_use_libunwind(s) ? find_cfi : NULL;
+    unwinder_run(s->unwinder, input, space, &s->stack);
+    uint64_t used = s->stack.readings;
+    s->readings_grant.left = used < s->readings_grant.left ? s->readings_grant.left - used : 0;
+}
+
 /* Of the mapping that `pc` lies in; what was read is what is there now, and made code may have been
  * made over since the sample: the unwinder takes it for the guess it is. */
 static bool read_code(void *ctx, uint64_t pc, bool wide, struct code_piece *ret)
 {
     struct stacker *s = ctx;
     const struct mapping *m = process_find_mapping(s->process, pc);
-    if (!m)
+    if (!m || !may_read_code(s))
         return false;
     uint64_t before = wide ? CODE_REACH : CODE_BEFORE, behind = wide ? CODE_REACH : CODE_BEHIND;
     uint64_t from = pc - m->start > before ? pc - before : m->start;
@@ -248,14 +298,13 @@ const struct unwind_stack *stacker_run(struct stacker *stacker, struct process *
     s->pending = false;
     struct unwind_space space = {.id = process_maps_id(process),
                                  .find = find,
-                                 .find_cfi = find_cfi,
                                  .read_code = s->config.peek ? read_code : NULL,
                                  .read_tail = s->tail && s->config.peek ? read_tail : NULL,
                                  .ctx = s};
-    unwinder_run(s->unwinder, &input, &space, &s->stack);
+    run_unwinder(s, &input, &space);
     if (leaf_is_unmapped(&s->stack) && s->config.rescan(s->config.ctx, process, time)) {
         space.id = process_maps_id(process);
-        unwinder_run(s->unwinder, &input, &space, &s->stack);
+        run_unwinder(s, &input, &space);
     }
     return &s->stack;
 }

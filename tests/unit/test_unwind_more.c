@@ -107,6 +107,21 @@ static void an_expression_without_end_ends(void **state)
     run();
     assert_in_range(clock_ns(CLOCK_THREAD_CPUTIME_ID) - start, 0, NS_PER_SEC);
     assert_int_equal(stack.count, 1);
+    assert_in_range(stack.readings, 1000, 100000); /* and that is told */
+}
+
+/* Each goes up from the leaf again. */
+static void a_stack_of_such_frames_alone_ends_soon(void **state)
+{
+    fake_set(&fake, CODE(F_SUM) + 4, 0xdead, 0);
+    for (int i = 0; i < 400; i++) {
+        fake_push(&fake, 16); /* CFA = sp + *sp */
+        fake_push_address(&fake, F_SUM + 8);
+    }
+    run();
+    assert_int_equal(stack.end, UNWIND_END_no_rule);
+    assert_in_range(stack.count, 2, 20);
+    assert_in_range(stack.readings, 1, 100000);
 }
 
 static void many_processes_share_few_of_libunwinds_spaces(void **state)
@@ -324,6 +339,7 @@ int main(void)
         TEST(without_the_objects_cfi_such_a_stack_ends_there),
         TEST(cfi_that_no_rule_says_is_evaluated_by_libunwind),
         TEST(an_expression_without_end_ends),
+        TEST(a_stack_of_such_frames_alone_ends_soon),
         TEST(many_processes_share_few_of_libunwinds_spaces),
         TEST(a_cut_stack_says_how_much_more_it_needed),
         TEST(a_whole_stack_says_how_much_it_needed),
