@@ -1,5 +1,5 @@
 /* remote.h: libunwind over a sample's registers and stack, for the few frames whose CFI says more
- * than struct unwind_rule can, or that needs registers which callers' callers keep. Takes some 30
+ * than struct unwind_rule can, or that needs registers which callers' callers keep. Takes some 16
  * microseconds. One thread. */
 #pragma once
 

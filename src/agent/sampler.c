@@ -179,8 +179,8 @@ static void reopen_samples(struct sampler *s)
     }
     list_rings(s);
     s->stack_bytes = s->dump.bytes;
-    log_info("samples hold more or less of a stack from now on stack_bytes=%u before=%u",
-             s->dump.bytes, before);
+    log_info("stacks are copied up to another size stack_bytes=%u before=%u", s->dump.bytes,
+             before);
 }
 
 /* Reading /proc takes long where there are thousands of processes: the rings do not wait. */

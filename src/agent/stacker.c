@@ -24,7 +24,7 @@
 /* Pieces of code that are read, and readings of libunwind's, on the average and after a pause. Of
  * code, programs that are not out for trouble need some thousand pieces when they start and few
  * later, of libunwind little. One that makes up frames or CFI without end gets no more than a
- * fiftieth of a CPU. */
+ * fortieth of a CPU: M, 34 us a piece, 10 ns a reading. */
 #define CODE_A_SECOND     500u
 #define CODE_AT_ONCE      4000u
 #define READINGS_A_SECOND 500000u
