@@ -96,6 +96,7 @@ check "tables' files" run_test test_table_file test_table_file cfi_elf
 check "rules from code" run_test test_code test_code
 check "callchains" run_test test_unwind test_unwind
 check "stacks made up" run_test test_unwinder test_unwinder fake_stack cfi_elf
+check "any stacks" run_test test_unwind_any test_unwind_any fake_stack cfi_elf
 check "where tables do not serve" run_test test_unwind_more test_unwind_more fake_stack cfi_elf
 check "stacks of real code, as backtrace(3) has them" run_test test_unwind_self test_unwind_self
 

@@ -532,57 +532,6 @@ static void addresses_that_are_nowhere_are_remembered_too(void **state)
     assert_int_equal(fake.asked, asked);
 }
 
-/* ---- of any stack */
-
-static uint64_t random_state = 3;
-
-static uint64_t random_number(void)
-{
-    random_state = random_state * UINT64_C(6364136223846793005) + 1442695040888963407;
-    return random_state >> 33;
-}
-
-static uint64_t random_word(void)
-{
-    switch (random_number() % 5) {
-    case 0:
-        return CODE(random_number() % F_END);
-    case 1:
-        return STACK_BASE + (random_number() % 64) * 8;
-    case 2:
-        return NO_CFI + random_number() % 0x1000;
-    case 3:
-        return random_number() << 33 | random_number();
-    default:
-        return random_number() % 3;
-    }
-}
-
-static void any_stack_ends(void **state)
-{
-    size_t ends[UNWIND_END_COUNT] = {0};
-    for (int i = 0; i < 100000; i++) {
-        clear();
-        fake_set(&fake, random_word(), random_word(), random_word());
-        size_t words = random_number() % 64;
-        for (size_t k = 0; k < words; k++)
-            fake_push(&fake, random_word());
-        run();
-        assert_true(stack.count >= 1 && stack.count <= UNWIND_FRAMES_MAX);
-        size_t steps = 0;
-        for (size_t k = 0; k < UNWIND_METHOD_COUNT; k++)
-            steps += stack.methods[k];
-        /* A step to what is no code, or has no room, gives no frame. */
-        if (stack.end == UNWIND_END_unmapped || stack.count == UNWIND_FRAMES_MAX)
-            steps--;
-        assert_int_equal(steps + 1, stack.count);
-        ends[stack.end]++;
-    }
-    assert_true(ends[UNWIND_END_bottom] > 100 && ends[UNWIND_END_truncated] > 100 &&
-                ends[UNWIND_END_no_rule] > 100 && ends[UNWIND_END_unmapped] > 100 &&
-                ends[UNWIND_END_stuck] > 100);
-}
-
 #define TEST(test) cmocka_unit_test_setup_teardown(test, make, unmake)
 
 int main(void)
@@ -620,7 +569,6 @@ int main(void)
         TEST(ids_never_mix),
         TEST(what_is_pending_is_not_remembered),
         TEST(addresses_that_are_nowhere_are_remembered_too),
-        TEST(any_stack_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
