@@ -10,10 +10,14 @@ struct err;
 struct naming;
 struct object;
 struct objects;
+struct symbol_frame;
 
 struct name {
-    uint64_t address;   /* of the symbol if there is a name; else as format.h has it */
-    const char *name;   /* NULL: none. Valid until the next naming_find */
+    uint64_t address; /* of the symbol if there is a name; else as format.h has it */
+    const struct symbol_frame *frames; /* the outermost function first, the others inlined into the
+                                          one before; NULL, 0: no name. Valid until the next
+                                          naming_find */
+    uint32_t frame_count;
     const char *module; /* of a kernel symbol: "kernel" or the module's name */
 };
 

@@ -21,13 +21,22 @@ struct symbol_key {
     uint8_t bytes[SYMBOL_KEY_MAX];
 };
 
+/* A function at an address. Inlined code has several: its own, and those it was inlined into. */
+struct symbol_frame {
+    const char *name; /* demangled, in full; never NULL */
+    const char *file; /* as the compiler was told it; NULL: unknown */
+    uint32_t line;    /* that is executed, or of the call to the next frame; 0: unknown */
+};
+
 struct symbol_addr {
     uint64_t file_offset; /* in: byte in the object's file */
     uint64_t address;     /* out: ELF virtual address, as nm(1) has it */
-    uint64_t start;       /* out: address of the symbol's first byte; only with a name */
-    const char *name;     /* out: demangled; NULL if no symbol covers the address. Valid until the
-                             next call on the symbolizer */
-    bool translated;      /* out: address is valid; false if the file was no readable ELF */
+    uint64_t start; /* out: address of the outermost function's first byte; only with frames */
+    /* out: the outermost function first, the others each inlined into the one before; NULL, 0 if
+     * nothing names the address. Valid until the next call on the symbolizer. */
+    const struct symbol_frame *frames;
+    uint32_t frame_count;
+    bool translated; /* out: address is valid; false if the file was no readable ELF */
 };
 
 /* Gives an open, readable descriptor of the object's file, which the symbolizer closes, or
