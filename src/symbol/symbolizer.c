@@ -20,6 +20,7 @@
 #include "symbol/chains.h"
 #include "symbol/demangle.h"
 #include "symbol/elf_file.h"
+#include "symbol/go_names.h"
 #include "symbol/names.h"
 
 /* A file that was opened and made no sense will make none in the next window. One that could not be
@@ -49,7 +50,7 @@ struct symbolizer {
  * leaves others out. -ENODATA: the file has no such thing. */
 typedef int (*chain_source)(const struct elf_file *file, const uint64_t *addresses, size_t count,
                             struct chains *chains, struct err *err);
-static const chain_source chain_sources[] = {NULL};
+static const chain_source chain_sources[] = {go_names_find, NULL};
 
 int symbolizer_new(size_t max_bytes, struct symbolizer **ret, struct err *err)
 {
