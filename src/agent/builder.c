@@ -1,5 +1,5 @@
-/* builder.c: takes a window, gives a batch: asks for each object's names once, folds addresses of
- * one function together, and lays the tables out as format.h has them. See builder.h. */
+/* builder.c: takes a window, gives a batch: has its nodes named, folds addresses of one function
+ * and line together, and lays the tables out as format.h has them. See builder.h. */
 #include "agent/builder.h"
 
 #include <errno.h>
@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "agent/counters.h"
+#include "agent/frames.h"
 #include "agent/naming.h"
 #include "agent/object.h"
 #include "agent/window.h"
@@ -21,11 +22,6 @@
 #include "base/strings.h"
 #include "k8s/cgroup.h"
 #include "wire/batch.h"
-
-struct frame_row { /* of struct table: the batch's frame, without padding */
-    uint64_t address;
-    uint32_t kind, object, name, unused;
-};
 
 struct builder {
     char node[256], boot_id[64];
@@ -38,37 +34,30 @@ struct builder {
 
     /* Of the batch being built. */
     struct strings strings;
-    struct table frames, stacks, samples;
-    struct batch_object *batch_objects;
+    struct frames frames;
+    struct table stacks, samples;
     struct batch_frame *batch_frames;
     struct batch_process *batch_processes;
     struct batch_label *batch_labels;
     uint32_t label_count, label_room;
-    uint32_t *frame_of_node, *stack_of_node;
-    uint8_t *source_of_object; /* enum naming_source, by the window's rows */
-    uint32_t object_count, object_room;
+    uint32_t *stack_of_node;
 };
 
 static void clear_batch(struct builder *b)
 {
     strings_clear(&b->strings);
-    table_clear(&b->frames);
+    frames_clear(&b->frames);
     table_clear(&b->stacks);
     table_clear(&b->samples);
-    free(b->batch_objects);
     free(b->batch_frames);
     free(b->batch_processes);
     free(b->batch_labels);
-    free(b->frame_of_node);
     free(b->stack_of_node);
-    free(b->source_of_object);
-    b->source_of_object = NULL;
-    b->batch_objects = NULL;
     b->batch_frames = NULL;
     b->batch_processes = NULL;
     b->batch_labels = NULL;
-    b->frame_of_node = b->stack_of_node = NULL;
-    b->label_count = b->label_room = b->object_count = b->object_room = 0;
+    b->stack_of_node = NULL;
+    b->label_count = b->label_room = 0;
 }
 
 void builder_free(struct builder **builder)
@@ -77,7 +66,7 @@ void builder_free(struct builder **builder)
     if (!b)
         return;
     clear_batch(b);
-    table_free(&b->frames);
+    frames_free(&b->frames);
     table_free(&b->stacks);
     table_free(&b->samples);
     strings_free(&b->strings);
@@ -113,7 +102,7 @@ int builder_new(const struct builder_config *config, struct objects *objects,
     b->objects = objects;
     b->counters = counters;
     b->strings.max_count = WIRE_MAX_STRINGS;
-    table_init(&b->frames, sizeof(struct frame_row), sizeof(struct frame_row), WIRE_MAX_FRAMES);
+    frames_init(&b->frames, &b->strings, objects);
     table_init(&b->stacks, sizeof(struct batch_stack), offsetof(struct batch_stack, methods),
                WIRE_MAX_STACKS);
     table_init(&b->samples, sizeof(struct batch_sample), offsetof(struct batch_sample, count),
@@ -129,168 +118,9 @@ int builder_new(const struct builder_config *config, struct objects *objects,
     return 0;
 }
 
-/* ---- objects and frames */
-
-static int add_object(struct builder *b, const char *path, const struct object *o, uint8_t kind,
-                      uint32_t *ret_row)
-{
-    if (b->object_count == b->object_room) {
-        uint32_t room = b->object_room * 2 + 16;
-        struct batch_object *objects = realloc(b->batch_objects, room * sizeof(*objects));
-        if (!objects)
-            return -ENOMEM;
-        b->batch_objects = objects;
-        b->object_room = room;
-    }
-    struct batch_object *to = &b->batch_objects[b->object_count];
-    *to = (struct batch_object){.kind = kind};
-    int r = strings_add(&b->strings, path, &to->path);
-    if (r < 0)
-        return r;
-    if (o) {
-        to->flags = o->flags;
-        to->build_id_len = object_build_id(b->objects, o, to->build_id);
-    }
-    *ret_row = b->object_count++;
-    return 0;
-}
-
-static const char *marker_name(uint64_t marker)
-{
-    static const char *const names[] = {
-#define X(id, name, help) [MARKER_##id] = name,
-        MARKERS(X)
-#undef X
-    };
-    return names[marker];
-}
-
-static int add_frame(struct builder *b, const struct frame_row *key, uint32_t *ret)
-{
-    int r = table_add(&b->frames, key, ret);
-    return r < 0 ? r : 0;
-}
-
-/* The kernel's symbols belong to the core image or to a module, each an object of its own. */
-static int kernel_object(struct builder *b, const char *module, uint32_t *ret_row)
-{
-    char path[128];
-    if (!module || strcmp(module, "kernel") == 0)
-        module = "kernel";
-    snprintf(path, sizeof(path), "[%s]", module);
-    uint32_t string;
-    int r = strings_add(&b->strings, path, &string);
-    for (uint32_t i = 0; r >= 0 && i < b->object_count; i++) {
-        if (b->batch_objects[i].kind == OBJECT_KERNEL && b->batch_objects[i].path == string) {
-            *ret_row = i;
-            return 0;
-        }
-    }
-    return r < 0 ? r : add_object(b, path, NULL, OBJECT_KERNEL, ret_row);
-}
-
-/* Nodes of one object, which are named together. */
-struct group {
-    const struct window *window;
-    const uint32_t *nodes;
-    size_t count;
-    uint32_t object; /* row of the window */
-};
-
-static int name_markers(struct builder *b, const struct group *g)
-{
-    for (size_t i = 0; i < g->count; i++) {
-        const struct window_node *node = table_row(&g->window->nodes, g->nodes[i]);
-        struct frame_row key = {.kind = FRAME_MARKER};
-        int r = strings_add(&b->strings, marker_name(node->offset), &key.name);
-        if (r == 0)
-            r = add_frame(b, &key, &b->frame_of_node[g->nodes[i]]);
-        if (r < 0)
-            return r;
-    }
-    return 0;
-}
-
-static int add_named(struct builder *b, const struct group *g, const struct name *names,
-                     uint32_t object_row)
-{
-    for (size_t i = 0; i < g->count; i++) {
-        const struct window_node *node = table_row(&g->window->nodes, g->nodes[i]);
-        struct frame_row key = {
-            .kind = node->kind, .object = object_row, .address = names[i].address};
-        int r = node->kind == FRAME_KERNEL ? kernel_object(b, names[i].module, &key.object) : 0;
-        if (r == 0 && names[i].name)
-            r = strings_add(&b->strings, names[i].name, &key.name);
-        if (r == 0)
-            r = add_frame(b, &key, &b->frame_of_node[g->nodes[i]]);
-        if (r < 0)
-            return r;
-    }
-    return 0;
-}
-
-static int name_group(struct builder *b, const struct group *g)
-{
-    const struct window_object *wo = table_row(&g->window->objects, g->object);
-    if (!wo->object)
-        return name_markers(b, g);
-    _cleanup_free_ uint64_t *offsets = malloc(g->count * sizeof(*offsets));
-    _cleanup_free_ struct name *names = calloc(g->count, sizeof(*names));
-    if (!offsets || !names)
-        return -ENOMEM;
-    for (size_t i = 0; i < g->count; i++)
-        offsets[i] = ((struct window_node *)table_row(&g->window->nodes, g->nodes[i]))->offset;
-    enum naming_source source = naming_find(b->names, wo->object, offsets, g->count, names);
-    b->source_of_object[g->object] = (uint8_t)source;
-    uint32_t row = 0;
-    int r = 0;
-    if (wo->object->kind != OBJECT_KERNEL)
-        r = add_object(b, wo->object->path, wo->object, wo->object->kind, &row);
-    if (r == 0 && source != NAMING_FILE)
-        b->batch_objects[row].flags |= OBJECT_FILE_OFFSETS;
-    if (r == 0)
-        r = add_named(b, g, names, row);
-    object_close(b->objects, wo->object, g->window->number);
-    return r;
-}
-
-struct node_ref {
-    uint32_t object, node;
-};
-
-static int by_object(const void *a, const void *b)
-{
-    const struct node_ref *x = a, *y = b;
-    return x->object != y->object ? (x->object < y->object ? -1 : 1)
-                                  : (x->node > y->node) - (x->node < y->node);
-}
-
-static int name_nodes(struct builder *b, const struct window *w)
-{
-    uint32_t count = w->nodes.count;
-    _cleanup_free_ struct node_ref *refs = malloc(count * sizeof(*refs));
-    _cleanup_free_ uint32_t *nodes = malloc(count * sizeof(*nodes));
-    if (!refs || !nodes)
-        return -ENOMEM;
-    for (uint32_t i = 1; i < count; i++)
-        refs[i] = (struct node_ref){((struct window_node *)table_row(&w->nodes, i))->object, i};
-    if (count > 1)
-        qsort(refs + 1, count - 1, sizeof(*refs), by_object);
-    for (uint32_t i = 1; i < count; i++)
-        nodes[i] = refs[i].node;
-    for (uint32_t i = 1, end; i < count; i = end) {
-        for (end = i + 1; end < count && refs[end].object == refs[i].object; end++)
-            ;
-        struct group g = {w, nodes + i, end - i, refs[i].object};
-        int r = name_group(b, &g);
-        if (r < 0)
-            return r;
-    }
-    return 0;
-}
-
 /* ---- stacks, samples, processes */
 
+/* A node becomes a row for each of its functions, each below the one it is inlined into. */
 static int build_stacks(struct builder *b, const struct window *w)
 {
     struct batch_stack root = {.parent = UINT32_MAX};
@@ -298,12 +128,15 @@ static int build_stacks(struct builder *b, const struct window *w)
     /* A parent's row comes before its children's. */
     for (uint32_t i = 1; r >= 0 && i < w->nodes.count; i++) {
         const struct window_node *node = table_row(&w->nodes, i);
-        struct batch_stack key = {.parent = b->stack_of_node[node->parent],
-                                  .frame = b->frame_of_node[i]};
-        r = table_add(&b->stacks, &key, &b->stack_of_node[i]);
+        uint32_t at = b->stack_of_node[node->parent], count;
+        const uint32_t *rows = frames_of_node(&b->frames, i, &count);
+        for (uint32_t k = 0; r >= 0 && k < count; k++) {
+            struct batch_stack key = {.parent = at, .frame = rows[k]};
+            r = table_add(&b->stacks, &key, &at);
+        }
+        b->stack_of_node[i] = at;
         if (r >= 0)
-            ((struct batch_stack *)table_row(&b->stacks, b->stack_of_node[i]))->methods |=
-                node->methods;
+            ((struct batch_stack *)table_row(&b->stacks, at))->methods |= node->methods;
     }
     if (r < 0)
         return r;
@@ -314,16 +147,16 @@ static int build_stacks(struct builder *b, const struct window *w)
 static void count_unnamed(struct builder *b, const struct window *w, uint32_t node, uint32_t count)
 {
     const struct window_node *n = table_row(&w->nodes, node);
-    const struct frame_row *f = table_row(&b->frames, b->frame_of_node[node]);
-    if (n->kind == FRAME_MARKER || f->name)
+    enum naming_source source;
+    if (n->kind == FRAME_MARKER || frames_has_name(&b->frames, w, node, &source))
         return;
     if (n->kind == FRAME_KERNEL)
         counter_add(b->counters, unsymbolized_kernel, count);
     else if (n->kind == FRAME_JIT)
         counter_add(b->counters, unsymbolized_jit, count);
-    else if (b->source_of_object[n->object] == NAMING_FILE)
+    else if (source == NAMING_FILE)
         counter_add(b->counters, unsymbolized_no_symbol, count);
-    else if (b->source_of_object[n->object] == NAMING_NO_ELF)
+    else if (source == NAMING_NO_ELF)
         counter_add(b->counters, unsymbolized_no_elf, count);
     else
         counter_add(b->counters, unsymbolized_no_file, count);
@@ -413,13 +246,18 @@ static int build_processes(struct builder *b, const struct window *w)
 
 static int build_frames(struct builder *b)
 {
-    b->batch_frames = calloc(b->frames.count + 1, sizeof(*b->batch_frames));
+    const struct table *rows = &b->frames.rows;
+    b->batch_frames = calloc(rows->count + 1, sizeof(*b->batch_frames));
     if (!b->batch_frames)
         return -ENOMEM;
-    for (uint32_t i = 0; i < b->frames.count; i++) {
-        const struct frame_row *f = table_row(&b->frames, i);
-        b->batch_frames[i] = (struct batch_frame){
-            .address = f->address, .object = f->object, .name = f->name, .kind = (uint8_t)f->kind};
+    for (uint32_t i = 0; i < rows->count; i++) {
+        const struct frame_row *f = table_row(rows, i);
+        b->batch_frames[i] = (struct batch_frame){.address = f->address,
+                                                  .object = f->object,
+                                                  .name = f->name,
+                                                  .file = f->file,
+                                                  .line = f->line,
+                                                  .kind = (uint8_t)f->kind};
     }
     return 0;
 }
@@ -428,17 +266,13 @@ static int build_frames(struct builder *b)
 
 static int build_tables(struct builder *b, const struct window *w)
 {
-    b->frame_of_node = calloc(w->nodes.count, sizeof(*b->frame_of_node));
     b->stack_of_node = calloc(w->nodes.count, sizeof(*b->stack_of_node));
-    b->source_of_object = calloc(w->objects.count, 1);
-    if (!b->frame_of_node || !b->stack_of_node || !b->source_of_object)
+    if (!b->stack_of_node)
         return -ENOMEM;
     uint32_t row;
     int r = strings_add(&b->strings, "", &row);
     if (r == 0)
-        r = add_object(b, "", NULL, OBJECT_NONE, &row);
-    if (r == 0)
-        r = name_nodes(b, w);
+        r = frames_name(&b->frames, b->names, w);
     if (r == 0)
         r = build_stacks(b, w);
     if (r == 0)
@@ -468,15 +302,15 @@ int builder_build(struct builder *builder, const struct window *window, struct b
         .slot_ns = window->slot_ns,
         .period_ns = b->period_ns,
         .strings = b->strings.texts,
-        .objects = b->batch_objects,
+        .objects = b->frames.objects,
         .frames = b->batch_frames,
         .stacks = (const struct batch_stack *)b->stacks.rows,
         .processes = b->batch_processes,
         .labels = b->batch_labels,
         .samples = (const struct batch_sample *)b->samples.rows,
         .string_count = b->strings.count,
-        .object_count = b->object_count,
-        .frame_count = b->frames.count,
+        .object_count = b->frames.object_count,
+        .frame_count = b->frames.rows.count,
         .stack_count = b->stacks.count,
         .process_count = window->processes.count,
         .label_count = b->label_count,
@@ -487,6 +321,6 @@ int builder_build(struct builder *builder, const struct window *window, struct b
 
 size_t builder_bytes(const struct builder *builder)
 {
-    return naming_bytes(builder->names) + table_bytes(&builder->frames) +
+    return naming_bytes(builder->names) + frames_bytes(&builder->frames) +
            table_bytes(&builder->stacks) + table_bytes(&builder->samples);
 }

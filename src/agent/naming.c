@@ -23,6 +23,8 @@ struct naming {
     struct symbolizer *symbolizer;
     struct kallsyms *kallsyms; /* NULL: hidden */
     int64_t kallsyms_loaded_ns;
+    struct symbol_frame *kernel_frames; /* handed out by the last call */
+    size_t kernel_room;
 };
 
 static void load_kallsyms(struct naming *n)
@@ -64,6 +66,7 @@ void naming_free(struct naming **names)
         return;
     symbolizer_free(&(*names)->symbolizer);
     kallsyms_free(&(*names)->kallsyms);
+    free((*names)->kernel_frames);
     free(*names);
     *names = NULL;
 }
@@ -79,20 +82,34 @@ static bool any_unknown(const struct naming *n, const uint64_t *addresses, size_
     return false;
 }
 
+static bool reserve_kernel_frames(struct naming *n, size_t count)
+{
+    if (count <= n->kernel_room)
+        return true;
+    struct symbol_frame *frames = reallocarray(n->kernel_frames, count, sizeof(*frames));
+    if (!frames)
+        return false;
+    n->kernel_frames = frames;
+    n->kernel_room = count;
+    return true;
+}
+
 static void find_kernel(struct naming *n, const uint64_t *addresses, size_t count, struct name *ret)
 {
     int64_t age = clock_ns(CLOCK_MONOTONIC) - n->kallsyms_loaded_ns;
     if (age > KALLSYMS_RELOAD_NS && (!n->kallsyms || any_unknown(n, addresses, count)))
         load_kallsyms(n);
+    bool has_room = reserve_kernel_frames(n, count);
     for (size_t i = 0; i < count; i++) {
         ret[i] = (struct name){.module = "kernel"};
         /* Without kallsyms nothing turns an address into an offset, and a bare one would tell where
          * the kernel lies. */
         struct kallsyms_symbol s;
-        if (!n->kallsyms)
+        if (!n->kallsyms || !has_room ||
+            kallsyms_find(n->kallsyms, addresses[i], &s, &ret[i].address) < 0)
             continue;
-        if (kallsyms_find(n->kallsyms, addresses[i], &s, &ret[i].address) == 0)
-            ret[i] = (struct name){.address = s.start, .name = s.name, .module = s.module};
+        n->kernel_frames[i] = (struct symbol_frame){.name = s.name};
+        ret[i] = (struct name){s.start, &n->kernel_frames[i], 1, s.module};
     }
 }
 
@@ -134,8 +151,9 @@ static enum naming_source find_in_file(struct naming *n, struct object *object,
     if (!all_translated)
         return r == -ENOENT && !ctx.found ? NAMING_NO_FILE : NAMING_NO_ELF;
     for (size_t i = 0; i < count; i++) {
-        ret[i].address = addrs[i].name ? addrs[i].start : addrs[i].address;
-        ret[i].name = addrs[i].name;
+        ret[i].address = addrs[i].frame_count ? addrs[i].start : addrs[i].address;
+        ret[i].frames = addrs[i].frames;
+        ret[i].frame_count = addrs[i].frame_count;
     }
     return NAMING_FILE;
 }

@@ -9,9 +9,12 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-/* Texts lie in blocks; one longer than a block gets its own. */
-#define BLOCK_BYTES 65536u
-#define EMPTY       UINT32_MAX
+/* Texts lie in blocks, each as large as those before together, so that few texts take little; one
+ * longer than a block gets its own. */
+#define BLOCK_MIN 1024u
+#define BLOCK_MAX 65536u
+#define ROWS_MIN  32u
+#define EMPTY     UINT32_MAX
 
 struct strings_slot {
     uint32_t hash; /* the upper half; the lower one chose the slot */
@@ -28,10 +31,15 @@ static char *take_bytes(struct strings *strings, size_t len)
 {
     struct strings_block *block = strings->blocks;
     if (!block || block->size - block->used < len) {
-        size_t size = len > BLOCK_BYTES ? len : BLOCK_BYTES;
+        size_t size = strings->bytes < BLOCK_MIN   ? BLOCK_MIN
+                      : strings->bytes > BLOCK_MAX ? BLOCK_MAX
+                                                   : strings->bytes;
+        if (size < len)
+            size = len;
         block = malloc(sizeof(*block) + size);
         if (!block)
             return NULL;
+        strings->block_bytes += sizeof(*block) + size;
         *block = (struct strings_block){.next = strings->blocks, .size = size};
         strings->blocks = block;
     }
@@ -42,7 +50,7 @@ static char *take_bytes(struct strings *strings, size_t len)
 
 static int grow_slots(struct strings *strings)
 {
-    uint32_t count = strings->slots ? (strings->mask + 1) * 2 : 256;
+    uint32_t count = strings->slots ? (strings->mask + 1) * 2 : ROWS_MIN;
     struct strings_slot *slots = count ? malloc(count * sizeof(*slots)) : NULL;
     if (!slots)
         return -ENOMEM;
@@ -63,7 +71,7 @@ static int grow_slots(struct strings *strings)
 
 static int grow_texts(struct strings *strings)
 {
-    uint32_t cap = strings->cap ? strings->cap * 2 : 256;
+    uint32_t cap = strings->cap ? strings->cap * 2 : ROWS_MIN;
     const char **texts = cap ? realloc(strings->texts, cap * sizeof(*texts)) : NULL;
     if (!texts)
         return -ENOMEM;
@@ -131,6 +139,14 @@ static void free_blocks(struct strings *strings)
         free(strings->blocks);
         strings->blocks = next;
     }
+    strings->block_bytes = 0;
+}
+
+size_t strings_memory(const struct strings *strings)
+{
+    size_t slots = strings->slots ? (size_t)strings->mask + 1 : 0;
+    return strings->block_bytes + slots * sizeof(*strings->slots) +
+           strings->cap * sizeof(*strings->texts);
 }
 
 void strings_clear(struct strings *strings)

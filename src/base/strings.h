@@ -13,9 +13,10 @@ struct strings {
     uint32_t mask;
     struct strings_slot *slots;
     struct strings_block *blocks; /* the bytes */
-    size_t bytes;                 /* of all texts, with their NULs */
-    size_t max_bytes;             /* 0: no limit */
-    uint32_t max_count;           /* 0: no limit */
+    size_t block_bytes;
+    size_t bytes;       /* of all texts, with their NULs */
+    size_t max_bytes;   /* 0: no limit */
+    uint32_t max_count; /* 0: no limit */
 };
 
 /* The text's number; `text` has no NUL within its `len` bytes and is copied when it is new.
@@ -30,3 +31,6 @@ void strings_clear(struct strings *strings);
 
 /* Forgets all but the limits. */
 void strings_free(struct strings *strings);
+
+/* Bytes of memory it holds. */
+size_t strings_memory(const struct strings *strings);

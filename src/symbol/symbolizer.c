@@ -1,5 +1,9 @@
-/* symbolizer.c: takes the addresses of one object, gives their names: from what is remembered, and
- * for the rest from the file. See symbol.h. */
+/* symbolizer.c: takes the addresses of one object, gives their functions: from what is remembered,
+ * and for the rest from the file. See symbol.h.
+ *
+ * Two kinds of sources: symbol tables give a name for a range of addresses (answers.h); others,
+ * such as debug information, tell of single addresses, with file, line and what is inlined
+ * (chains.h). A name of the symbol table fills in where a chain's outermost function has none. */
 #include "symbol/symbol.h"
 
 #include <errno.h>
@@ -13,6 +17,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "symbol/answers.h"
+#include "symbol/chains.h"
 #include "symbol/demangle.h"
 #include "symbol/elf_file.h"
 #include "symbol/names.h"
@@ -25,7 +30,9 @@
 struct object {
     struct symbol_key key;
     struct answers *answers;
-    int failure; /* 0 or why the last look at the file failed */
+    struct chains *chains;
+    bool has_chains; /* a source tells of single addresses */
+    int failure;     /* 0 or why the last look at the file failed */
     int64_t retry_ns;
     char why[160];
     UT_hash_handle hh;
@@ -34,7 +41,15 @@ struct object {
 struct symbolizer {
     struct object *objects; /* the least recently used first */
     size_t max_bytes, bytes;
+    struct symbol_frame *frames; /* handed out by the last call */
+    size_t frame_room;
 };
+
+/* Sources of chains, the best first: each adds what it knows of the addresses, which ascend, and
+ * leaves others out. -ENODATA: the file has no such thing. */
+typedef int (*chain_source)(const struct elf_file *file, const uint64_t *addresses, size_t count,
+                            struct chains *chains, struct err *err);
+static const chain_source chain_sources[] = {NULL};
 
 int symbolizer_new(size_t max_bytes, struct symbolizer **ret, struct err *err)
 {
@@ -48,7 +63,7 @@ int symbolizer_new(size_t max_bytes, struct symbolizer **ret, struct err *err)
 
 static size_t object_bytes(const struct object *o)
 {
-    return sizeof(*o) + answers_bytes(o->answers);
+    return sizeof(*o) + answers_bytes(o->answers) + chains_bytes(o->chains);
 }
 
 static void object_free(struct object **op)
@@ -57,6 +72,7 @@ static void object_free(struct object **op)
     if (!o)
         return;
     answers_free(&o->answers);
+    chains_free(&o->chains);
     free(o);
     *op = NULL;
 }
@@ -77,6 +93,7 @@ void symbolizer_free(struct symbolizer **sp)
     HASH_ITER (hh, s->objects, o, next) {
         drop_object(s, o);
     }
+    free(s->frames);
     free(s);
     *sp = NULL;
 }
@@ -106,7 +123,7 @@ static struct object *find_object(struct symbolizer *s, const struct symbol_key 
         if (!o)
             return NULL;
         o->key = whole;
-        if (answers_new(&o->answers) < 0) {
+        if (answers_new(&o->answers) < 0 || chains_new(&o->chains) < 0) {
             object_free(&o);
             return NULL;
         }
@@ -133,9 +150,36 @@ static int compare_queries(const void *va, const void *vb)
     return a->address < b->address ? -1 : a->address > b->address;
 }
 
-/* The queries for those addresses of which nothing is known, ascending, each once. */
-static int collect_queries(const struct answers *answers, const struct symbol_addr *addrs,
-                           size_t count, struct name_query **ret, size_t *ret_count)
+/* What is known of an address. */
+struct known {
+    bool has_answer, has_chain;
+    struct answer answer;
+    uint64_t start;
+    const struct symbol_frame *chain;
+    uint32_t chain_count;
+};
+
+static struct known find_known(const struct object *o, uint64_t address)
+{
+    struct known k = {0};
+    k.has_answer = answers_find(o->answers, address, &k.answer);
+    k.has_chain = chains_find(o->chains, address, &k.start, &k.chain, &k.chain_count);
+    return k;
+}
+
+static bool needs_name(const struct known *k)
+{
+    return !k->has_answer && !(k->chain_count && k->chain[0].name);
+}
+
+static bool needs_chain(const struct object *o, const struct known *k)
+{
+    return o->has_chains && !k->has_chain;
+}
+
+/* Queries for the addresses that need a chain, or a name, ascending, each once. */
+static int collect_queries(const struct object *o, const struct symbol_addr *addrs, size_t count,
+                           bool for_chains, struct name_query **ret, size_t *ret_count)
 {
     struct name_query *queries = calloc(count + 1, sizeof(*queries));
     if (!queries)
@@ -143,9 +187,10 @@ static int collect_queries(const struct answers *answers, const struct symbol_ad
     size_t n = 0;
     for (size_t i = 0; i < count; i++) {
         struct name_query q = {0};
-        struct answer known;
-        if (answers_translate(answers, addrs[i].file_offset, &q.address, &q.low, &q.high) &&
-            !answers_find(answers, q.address, &known))
+        if (!answers_translate(o->answers, addrs[i].file_offset, &q.address, &q.low, &q.high))
+            continue;
+        struct known known = find_known(o, q.address);
+        if (for_chains ? needs_chain(o, &known) : needs_name(&known))
             queries[n++] = q;
     }
     qsort(queries, n, sizeof(*queries), compare_queries);
@@ -218,14 +263,12 @@ static int make_answers(const struct elf_file *file, const struct name_query *qu
     return 0;
 }
 
-static int ask_file(struct object *o, const struct elf_file *file, const struct symbol_addr *addrs,
-                    size_t count, struct err *err)
+static int find_names(struct object *o, const struct elf_file *file,
+                      const struct symbol_addr *addrs, size_t count, struct err *err)
 {
-    int r = answers_set_segments(o->answers, file);
     _cleanup_free_ struct name_query *queries = NULL;
     size_t query_count = 0;
-    if (r == 0)
-        r = collect_queries(o->answers, addrs, count, &queries, &query_count);
+    int r = collect_queries(o, addrs, count, false, &queries, &query_count);
     if (r < 0)
         return err_errno(err, r, "naming %zu addresses", count);
     int result = names_find(file, queries, query_count, err);
@@ -234,6 +277,46 @@ static int ask_file(struct object *o, const struct elf_file *file, const struct 
     if (r == 0)
         r = answers_add(o->answers, list.rows, list.count);
     return r < 0 ? err_errno(err, r, "keeping %zu names", list.count) : result;
+}
+
+/* Whether there are sources of chains at all is known once each has been asked. */
+static int find_chains(struct object *o, const struct elf_file *file,
+                       const struct symbol_addr *addrs, size_t count, struct err *err)
+{
+    bool any = false;
+    int result = 0;
+    o->has_chains = true;
+    for (size_t i = 0; i < ARRAY_LEN(chain_sources) && chain_sources[i]; i++) {
+        _cleanup_free_ struct name_query *queries = NULL;
+        size_t query_count = 0;
+        int r = collect_queries(o, addrs, count, true, &queries, &query_count);
+        _cleanup_free_ uint64_t *addresses =
+            r == 0 ? calloc(query_count + 1, sizeof(*addresses)) : NULL;
+        if (!addresses)
+            return err_errno(err, -ENOMEM, "naming %zu addresses", count);
+        for (size_t k = 0; k < query_count; k++)
+            addresses[k] = queries[k].address;
+        struct err why = {0};
+        r = chain_sources[i](file, addresses, query_count, o->chains, &why);
+        any = any || r != -ENODATA;
+        if (r < 0 && r != -ENODATA && result == 0)
+            result = err_set(err, r, "%s", why.text);
+    }
+    o->has_chains = any;
+    return result;
+}
+
+/* A chain spares its address a name only if it has one itself, so chains come first. */
+static int ask_file(struct object *o, const struct elf_file *file, const struct symbol_addr *addrs,
+                    size_t count, struct err *err)
+{
+    int r = answers_set_segments(o->answers, file);
+    if (r < 0)
+        return err_errno(err, r, "naming %zu addresses", count);
+    struct err why = {0};
+    int chains = find_chains(o, file, addrs, count, &why);
+    r = find_names(o, file, addrs, count, err);
+    return r == 0 && chains < 0 ? err_set(err, chains, "%s", why.text) : r;
 }
 
 static int look_into_file(struct object *o, symbol_open_fn open, void *ctx,
@@ -251,34 +334,77 @@ static int look_into_file(struct object *o, symbol_open_fn open, void *ctx,
 }
 
 /* Whether anything is asked that is not known. */
-static bool needs_file(const struct answers *answers, const struct symbol_addr *addrs, size_t count)
+static bool needs_file(const struct object *o, const struct symbol_addr *addrs, size_t count)
 {
-    if (!answers_have_segments(answers))
+    if (!answers_have_segments(o->answers))
         return count > 0;
     for (size_t i = 0; i < count; i++) {
         uint64_t address, low, high;
-        struct answer known;
-        if (answers_translate(answers, addrs[i].file_offset, &address, &low, &high) &&
-            !answers_find(answers, address, &known))
+        if (!answers_translate(o->answers, addrs[i].file_offset, &address, &low, &high))
+            continue;
+        struct known known = find_known(o, address);
+        if (needs_name(&known) || needs_chain(o, &known))
             return true;
     }
     return false;
 }
 
-static void fill(const struct answers *answers, struct symbol_addr *addrs, size_t count)
+/* The functions at an address: those of its chain, with the symbol table's name where the outermost
+ * has none. Writes up to CHAIN_FRAMES_MAX. */
+static uint32_t list_frames(const struct known *k, struct symbol_frame *to, uint64_t *ret_start)
 {
+    struct symbol_frame outermost = {.name = k->answer.name};
+    *ret_start = k->answer.start;
+    if (k->chain_count) {
+        outermost = k->chain[0];
+        if (!outermost.name)
+            outermost.name = k->answer.name;
+        else if (k->start)
+            *ret_start = k->start;
+        memcpy(to, k->chain, k->chain_count * sizeof(*to));
+    }
+    if (!outermost.name)
+        return 0;
+    to[0] = outermost;
+    return k->chain_count ? k->chain_count : 1;
+}
+
+static int reserve_frames(struct symbolizer *s, size_t room)
+{
+    if (room <= s->frame_room)
+        return 0;
+    struct symbol_frame *frames = reallocarray(s->frames, room * 2, sizeof(*frames));
+    if (!frames)
+        return -ENOMEM;
+    s->frames = frames;
+    s->frame_room = room * 2;
+    return 0;
+}
+
+/* Frames move while they become more, so that pointers to them are made last. */
+static int fill(struct symbolizer *s, const struct object *o, struct symbol_addr *addrs,
+                size_t count)
+{
+    size_t used = 0;
     for (size_t i = 0; i < count; i++) {
         struct symbol_addr *a = &addrs[i];
         uint64_t low, high;
-        struct answer answer;
-        a->address = a->start = 0;
-        a->name = NULL;
-        a->translated = answers_translate(answers, a->file_offset, &a->address, &low, &high);
-        if (!a->translated || !answers_find(answers, a->address, &answer) || !answer.name)
+        int r = reserve_frames(s, used + CHAIN_FRAMES_MAX);
+        if (r < 0)
+            return r;
+        a->translated = answers_translate(o->answers, a->file_offset, &a->address, &low, &high);
+        if (!a->translated)
             continue;
-        a->start = answer.start;
-        a->name = answer.name;
+        struct known known = find_known(o, a->address);
+        a->frame_count = list_frames(&known, s->frames + used, &a->start);
+        used += a->frame_count;
     }
+    used = 0;
+    for (size_t i = 0; i < count; i++) {
+        addrs[i].frames = addrs[i].frame_count ? s->frames + used : NULL;
+        used += addrs[i].frame_count;
+    }
+    return 0;
 }
 
 static int learn(struct object *o, symbol_open_fn open, void *ctx, const struct symbol_addr *addrs,
@@ -303,19 +429,18 @@ int symbolizer_resolve(struct symbolizer *s, const struct symbol_key *key, symbo
                        void *ctx, struct symbol_addr *addrs, size_t count, struct err *err)
 {
     keep_within_limit(s, NULL);
+    for (size_t i = 0; i < count; i++)
+        addrs[i] = (struct symbol_addr){.file_offset = addrs[i].file_offset};
     struct object *o = find_object(s, key);
-    if (!o) {
-        for (size_t i = 0; i < count; i++)
-            addrs[i] = (struct symbol_addr){.file_offset = addrs[i].file_offset};
+    if (!o)
         return err_errno(err, -ENOMEM, "naming %zu addresses", count);
-    }
     int r = 0;
-    if (needs_file(o->answers, addrs, count)) {
+    if (needs_file(o, addrs, count)) {
         s->bytes -= object_bytes(o);
         r = learn(o, open, ctx, addrs, count, err);
         s->bytes += object_bytes(o);
     }
-    fill(o->answers, addrs, count);
+    int filled = fill(s, o, addrs, count);
     keep_within_limit(s, o);
-    return r;
+    return filled < 0 ? err_errno(err, filled, "naming %zu addresses", count) : r;
 }

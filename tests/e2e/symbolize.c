@@ -56,10 +56,11 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < count; i++) {
         if (!addrs[i].translated)
             printf("- - -\n");
-        else if (!addrs[i].name)
+        else if (!addrs[i].frame_count)
             printf("%" PRIx64 " - -\n", addrs[i].address);
         else
-            printf("%" PRIx64 " %" PRIx64 " %s\n", addrs[i].address, addrs[i].start, addrs[i].name);
+            printf("%" PRIx64 " %" PRIx64 " %s\n", addrs[i].address, addrs[i].start,
+                   addrs[i].frames[0].name);
     }
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);

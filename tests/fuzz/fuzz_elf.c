@@ -29,8 +29,8 @@ static int resolve(struct symbolizer *s, int *fd, struct symbol_addr *addrs, siz
     int r = symbolizer_resolve(s, &key, open_again, fd, addrs, count, &err);
     assert(r <= 0 && (r == 0 || err.text[0]));
     for (size_t i = 0; i < count; i++) {
-        assert(!addrs[i].name || (addrs[i].translated && addrs[i].name[0]));
-        assert(!addrs[i].name || addrs[i].start <= addrs[i].address);
+        assert(!addrs[i].frame_count || (addrs[i].translated && addrs[i].frames[0].name[0]));
+        assert(!addrs[i].frame_count || addrs[i].start <= addrs[i].address);
     }
     return r;
 }
