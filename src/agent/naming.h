@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct counters;
 struct err;
 struct naming;
 struct object;
@@ -27,9 +28,16 @@ enum naming_source {
     NAMING_NO_ELF,  /* it is no ELF file, or a damaged one; likewise */
 };
 
-/* Remembers up to `max_bytes` of files' symbols. */
-int naming_new(size_t max_bytes, struct objects *objects, struct naming **ret, struct err *err);
+/* Remembers up to `max_bytes` of files' symbols. `worker`: the program that reads DWARF (worker.h);
+ * NULL: it is not read. */
+int naming_new(size_t max_bytes, const char *worker, struct objects *objects,
+               struct counters *counters, struct naming **ret, struct err *err);
 void naming_free(struct naming **names);
+
+/* Around all that is asked for one window: between them DWARF may be read for most of a second, and
+ * its process is there. */
+void naming_begin(struct naming *names);
+void naming_end(struct naming *names);
 
 /* Fills `ret` for each offset. What failed leaves names out. */
 enum naming_source naming_find(struct naming *names, struct object *object, const uint64_t *offsets,
