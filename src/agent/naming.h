@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 struct err;
+struct ksymbols;
 struct naming;
 struct object;
 struct objects;
@@ -27,8 +28,9 @@ enum naming_source {
     NAMING_NO_ELF,  /* it is no ELF file, or a damaged one; likewise */
 };
 
-/* Remembers up to `max_bytes` of files' symbols. */
-int naming_new(size_t max_bytes, struct objects *objects, struct naming **ret, struct err *err);
+/* Remembers up to `max_bytes` of files' symbols. `ksymbols` may be NULL. */
+int naming_new(size_t max_bytes, struct objects *objects, struct ksymbols *ksymbols,
+               struct naming **ret, struct err *err);
 void naming_free(struct naming **names);
 
 /* Fills `ret` for each offset. What failed leaves names out. */
