@@ -8,6 +8,7 @@
 
 struct counters;
 struct err;
+struct ksymbols;
 struct naming;
 struct object;
 struct objects;
@@ -28,10 +29,15 @@ enum naming_source {
     NAMING_NO_ELF,  /* it is no ELF file, or a damaged one; likewise */
 };
 
-/* Remembers up to `max_bytes` of files' symbols. `worker`: the program that reads DWARF (worker.h);
- * NULL: it is not read. */
-int naming_new(size_t max_bytes, const char *worker, struct objects *objects,
-               struct counters *counters, struct naming **ret, struct err *err);
+struct naming_config {
+    struct objects *objects;
+    struct ksymbols *ksymbols; /* may be NULL */
+    struct counters *counters;
+    size_t max_bytes;   /* of files' symbols that are remembered */
+    const char *worker; /* program that reads DWARF (symbol/worker.h); NULL: it is not read */
+};
+
+int naming_new(const struct naming_config *config, struct naming **ret, struct err *err);
 void naming_free(struct naming **names);
 
 /* Around all that is asked for one window: between them DWARF may be read for most of a second, and
