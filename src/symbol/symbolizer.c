@@ -356,7 +356,8 @@ static int add_dwarf_chain(void *ctx, uint64_t address, uint64_t start,
     struct answer answer;
     if (count > CHAIN_FRAMES_MAX)
         count = CHAIN_FRAMES_MAX;
-    memcpy(copy, frames, count * sizeof(*copy));
+    for (size_t i = 0; i < count; i++)
+        copy[i] = frames[i];
     if (count && answers_find(o->answers, address, &answer) && answer.name)
         copy[0].name = NULL;
     return chains_add(o->chains, address, start, copy, count);
