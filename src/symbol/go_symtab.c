@@ -54,7 +54,7 @@ static int read_entry(const struct go_image *image, uint64_t i, uint64_t *ret)
 /* The last function that starts at or before the place. */
 static int find_entry(const struct go_image *image, uint64_t place, uint64_t low, uint64_t *ret)
 {
-    uint64_t high = image->header.count, start;
+    uint64_t high = image->header.count, start = 0;
     while (low + 1 < high) {
         uint64_t mid = low + (high - low) / 2;
         int r = read_entry(image, 2 * mid, &start);

@@ -144,8 +144,9 @@ function symbolsOf(file) {
   return symbols;
 }
 
-// A C++ template's name has its return type in front there, and none here.
-const sameName = (a, b) => a === b || b.endsWith(" " + a);
+// A C++ template's name has its return type in front there, and none here. Where DWARF has no
+// linker's name elfutils gives the bare one; ours says where it belongs.
+const sameName = (a, b) => a === b || b.endsWith(" " + a) || a.endsWith("::" + b);
 
 // Why an answer is right though it is not elfutils'; null: it is not.
 function classify(mine, their, symbols) {
@@ -171,7 +172,7 @@ function classify(mine, their, symbols) {
     if (aliases.some((name) => sameName(their.at(-1).name, name))) return "alias of one address";
     if (aliases.some((name) => name.startsWith(their.at(-1).name + ".")))
       return "a part of a function, by the symbol's name";
-    return "a sized symbol, where elfutils has the one before or a debug name";
+    return "the symbol's name in full, where elfutils has another or DWARF's";
   }
   if (frames.length < their.length && isSymbol && frames.length === 1) return "less: no inlined";
   return null;
@@ -207,6 +208,7 @@ for (const file of elfFiles()) {
 console.log(`${files} files, ${addresses} addresses`);
 for (const [kind, count] of [...totals].sort((a, b) => b[1] - a[1]))
   console.log(String(count).padStart(9), kind);
-for (const kind of [...examples.keys()].filter((k) => k === "WRONG" || options.verbose))
+for (const kind of [...examples.keys()].filter((k) =>
+  k === "WRONG" || (options.verbose && k !== "same" && k !== "both nothing")))
   for (const example of examples.get(kind)) console.log(kind, JSON.stringify(example));
 process.exit(totals.get("WRONG") || addresses === 0 ? 1 : 0);
