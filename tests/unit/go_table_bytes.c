@@ -71,8 +71,10 @@ static uint32_t add_calls(struct parts *p, const struct go_bytes *t,
     for (size_t i = 0; i < GO_ROWS_MAX && f->calls[i].name; i++) {
         uint32_t name = add_text(&p->names, f->calls[i].name);
         if (t->version != GO_1_20) {
-            add(&p->calls, UINT64_MAX, 4); /* its caller's number */
-            add(&p->calls, UNUSED, 8);     /* file and line of the call */
+            add(&p->calls, (uint64_t)f->calls[i].outer, 2);
+            add(&p->calls, UNUSED, 2);
+            add(&p->calls, (uint64_t)f->calls[i].file, 4);
+            add(&p->calls, (uint64_t)f->calls[i].line, 4);
         } else {
             add(&p->calls, 0, 4);
         }

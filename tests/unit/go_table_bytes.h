@@ -17,8 +17,9 @@ struct go_row {
 };
 
 struct go_bytes_call {
-    const char *name; /* of the function that was inlined */
-    uint32_t caller;  /* an instruction of the caller: how many lie before in the function */
+    const char *name;      /* of the function that was inlined */
+    uint32_t caller;       /* an instruction of the caller: how many lie before in the function */
+    int outer, file, line; /* before 1.20: the number of the call it is a part of, or -1; where */
 };
 
 struct go_bytes_function {

@@ -34,12 +34,13 @@
     .lines = {{5, 10}, {5, 20}, {10, 30}, {5, 21}, {15, 11}}, \
     .inlined = {{5, -1}, {5, 0}, {10, 1}, {5, 0}, {15, -1}}
 static const struct go_bytes_function functions[] = {
-    {0x100, MAIN, .calls = {{"main.outer", 4}, {"main.(*T[go.shape.int]).inner", 20}}},
+    {0x100, MAIN,
+     .calls = {{"main.outer", 4, -1, 0, 10}, {"main.(*T[go.shape.int]).inner", 20, 0, 0, 21}}},
     {0x200, .name = "lib.F[go.shape.struct { a [2]int; b []string }].func1",
      .files = {{4, 0}, {4, 1}}, .lines = {{8, 7}}},
     {0x240, .name = "x_cgo_init"}, /* C's */
     {0x280, .name = "main.round", .files = {{16, 0}}, .lines = {{16, 3}}, .inlined = {{16, 0}},
-     .calls = {{"main.a", 5}, {"main.b", 2}}}, /* an inlined call in itself */
+     .calls = {{"main.a", 5, 1, 0, 4}, {"main.b", 2, 0, 0, 5}}}, /* an inlined call in itself */
     {0x2c0, .name = "runtime.asm", .files = {{16, 1}}, .lines = {{16, 99}}},
 };
 #define END 0x300u
