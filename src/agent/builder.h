@@ -9,6 +9,7 @@ struct batch;
 struct builder;
 struct counters;
 struct err;
+struct jit;
 struct objects;
 struct window;
 
@@ -16,6 +17,7 @@ struct builder_config {
     const char *node; /* its name */
     int64_t period_ns;
     size_t symbol_bytes; /* cap on remembered names */
+    struct jit *jit;     /* names of code made at run time; NULL: it has none */
 };
 
 /* Copies the config. Reads the machine's boot id, kernel and architecture. */

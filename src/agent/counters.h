@@ -46,6 +46,12 @@
     X(files_opened, "Executable files opened to be named from.")                                   \
     X(files_not_opened, "Executable files that could not be found again as they were mapped.")     \
     X(opens_dropped, "Files not looked for because too many waited for it.")                       \
+    X(jit_files_read, "Times a perf map or jitdump was read for what it told anew.")               \
+    X(jit_files_refused, "Processes whose perf map or jitdump is not to be believed, or broken.")  \
+    X(jit_processes_dropped, "Processes with JIT code that were too many to look after.")          \
+    X(java_asked, "Times a JVM told the names of its methods.")                                    \
+    X(java_refused, "JVMs that are left alone, since they cannot or will not tell.")               \
+    X(java_timeouts, "Times a JVM did not answer in time.")                                        \
     X(unsymbolized_no_file, "Samples whose innermost frame has no name: its file was not found.")  \
     X(unsymbolized_no_elf, "Samples whose innermost frame has no name: its file is no ELF file.")  \
     X(unsymbolized_no_symbol, "Samples whose innermost frame has no name: no symbol covers it.")   \

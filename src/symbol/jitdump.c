@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -173,17 +172,16 @@ static int read_records(int fd, struct jitdump_cursor *c, uint64_t file_size,
     return 0;
 }
 
-int jitdump_read(int fd, struct jitdump_cursor *cursor, struct jit_index *index, uint64_t since_ns,
-                 const struct jit_time *when, struct err *err)
+int jitdump_read(int fd, uint64_t size, struct jitdump_cursor *cursor, struct jit_index *index,
+                 uint64_t since_ns, const struct jit_time *when, struct err *err)
 {
-    struct stat st;
     if (cursor->closed)
         return 0;
-    if (fstat(fd, &st) < 0)
-        return err_errno(err, -errno, "a jitdump");
+    if (size < cursor->offset)
+        return err_set(err, -ESTALE, "a jitdump has been made anew");
     int r = cursor->offset ? 0 : start(fd, cursor);
     if (r == 0)
-        r = read_records(fd, cursor, (uint64_t)st.st_size, index, since_ns, when);
+        r = read_records(fd, cursor, size, index, since_ns, when);
     if (r == -EAGAIN) /* the rest has not been written yet */
         return 0;
     cursor->closed = cursor->closed || r == -EBADMSG;

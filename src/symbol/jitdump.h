@@ -56,8 +56,9 @@ struct jitdump_cursor {
     bool closed; /* nothing follows, or what follows makes no sense */
 };
 
-/* Takes the whole records behind the cursor into the index. `when`: between which readings they
- * were written, for those whose own time cannot be (it is no time of that process's life until
- * now). `since_ns`: when that life began. -EBADMSG: it is no jitdump, or not one any more. */
-int jitdump_read(int fd, struct jitdump_cursor *cursor, struct jit_index *index, uint64_t since_ns,
-                 const struct jit_time *when, struct err *err);
+/* Takes the whole records from the cursor on, of a file of `size` bytes, into the index. `when`:
+ * between which readings they were written, for those whose own time cannot be (it is no time of
+ * that process's life until now). `since_ns`: when that life began. -EBADMSG: it is no jitdump, or
+ * not one any more; -ESTALE: not the file of which the cursor tells. */
+int jitdump_read(int fd, uint64_t size, struct jitdump_cursor *cursor, struct jit_index *index,
+                 uint64_t since_ns, const struct jit_time *when, struct err *err);

@@ -82,30 +82,67 @@ static int take_lines(struct perf_map_cursor *cursor, struct jit_index *index, c
     return 0;
 }
 
-int perf_map_read(int fd, struct perf_map_cursor *cursor, struct jit_index *index,
+static int read_at(int fd, uint64_t offset, char *to, size_t len, size_t *ret_len)
+{
+    ssize_t n;
+    do
+        n = pread(fd, to, len, (off_t)offset);
+    while (n < 0 && errno == EINTR);
+    if (n < 0)
+        return -errno;
+    *ret_len = (size_t)n;
+    return 0;
+}
+
+static bool is_same(int fd, uint64_t size, const struct perf_map_cursor *c)
+{
+    char bytes[sizeof(c->before)];
+    size_t len = 0;
+    return size >= c->offset &&
+           (c->before_len == 0 ||
+            (read_at(fd, c->offset - c->before_len, bytes, c->before_len, &len) == 0 &&
+             len == c->before_len && memcmp(bytes, c->before, len) == 0));
+}
+
+static void advance(struct perf_map_cursor *c, const char *text, size_t len)
+{
+    c->offset += len;
+    c->before_len = len < sizeof(c->before) ? len : sizeof(c->before);
+    memcpy(c->before, text + len - c->before_len, c->before_len);
+}
+
+static int read_chunks(int fd, uint64_t size, struct perf_map_cursor *cursor,
+                       struct jit_index *index, const struct jit_time *when, char *text)
+{
+    while (cursor->offset < size) {
+        if (cursor->offset >= PERF_MAP_MAX)
+            return -EFBIG;
+        uint64_t left = size - cursor->offset;
+        size_t want = left < CHUNK ? (size_t)left : CHUNK, len = 0, taken = 0;
+        int r = read_at(fd, cursor->offset, text, want, &len);
+        if (r == 0)
+            r = take_lines(cursor, index, text, len, when, &taken);
+        if (r < 0)
+            return r;
+        if (taken == 0 && len < CHUNK)
+            return 0;
+        if (taken == 0) { /* no line is so long: it goes on as garbage until it ends */
+            cursor->garbled++;
+            taken = len;
+        }
+        advance(cursor, text, taken);
+    }
+    return 0;
+}
+
+int perf_map_read(int fd, uint64_t size, struct perf_map_cursor *cursor, struct jit_index *index,
                   const struct jit_time *when, struct err *err)
 {
     _cleanup_free_ char *text = malloc(CHUNK);
     if (!text)
         return err_errno(err, -ENOMEM, "a perf map");
-    for (;;) {
-        if (cursor->offset >= PERF_MAP_MAX)
-            return err_set(err, -EFBIG, "a perf map of more than %u MiB", PERF_MAP_MAX >> 20);
-        ssize_t n = pread(fd, text, CHUNK, (off_t)cursor->offset);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return err_errno(err, -errno, "reading a perf map");
-        size_t taken;
-        int r = take_lines(cursor, index, text, (size_t)n, when, &taken);
-        if (r < 0)
-            return err_errno(err, r, "the names of JIT code");
-        if (taken == 0 && n < CHUNK)
-            return 0;
-        if (taken == 0) { /* no line is so long: it goes on as garbage until it ends */
-            cursor->garbled++;
-            taken = (size_t)n;
-        }
-        cursor->offset += taken;
-    }
+    if (!is_same(fd, size, cursor))
+        return err_set(err, -ESTALE, "a perf map has been made anew");
+    int r = read_chunks(fd, size, cursor, index, when, text);
+    return r < 0 ? err_errno(err, r, "reading a perf map") : 0;
 }

@@ -26,15 +26,18 @@ void perf_map_init(struct perf_map_parser *parser, const void *text, size_t len)
  * line. */
 int perf_map_next(struct perf_map_parser *parser, struct perf_map_line *ret);
 
-/* How far a file has been read. */
+#define PERF_MAP_MAX (256u << 20) /* bytes of a file that are ever read */
+
+/* How far a file has been read; zero at first. */
 struct perf_map_cursor {
     uint64_t offset;  /* of the first line that has not been taken */
     uint64_t garbled; /* lines without sense so far */
+    char before[32];  /* the bytes before it: another file has others there */
+    size_t before_len;
 };
 
-/* Takes the whole lines behind the cursor into the index; a line that has not been written to its
- * end waits for the next reading. So many bytes of a file at most are ever read (PERF_MAP_MAX), so
- * many a call. -EFBIG past that, else what pread(2) says. */
-#define PERF_MAP_MAX (256u << 20)
-int perf_map_read(int fd, struct perf_map_cursor *cursor, struct jit_index *index,
+/* Takes the whole lines from the cursor on, of a file of `size` bytes, into the index; a line that
+ * has not been written to its end waits for the next reading. -ESTALE: it is not the file any more
+ * of which the cursor tells; -EFBIG past PERF_MAP_MAX; what pread(2) says; -ENOMEM. */
+int perf_map_read(int fd, uint64_t size, struct perf_map_cursor *cursor, struct jit_index *index,
                   const struct jit_time *when, struct err *err);

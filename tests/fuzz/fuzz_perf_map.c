@@ -49,10 +49,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
            jit_index_new(1 << 16, &twice, NULL) == 0);
     struct perf_map_cursor a = {0}, b = {0};
     assert(fs_write_all(fd, data, size / 2) == 0);
-    assert(perf_map_read(fd, &a, twice, &first, NULL) == 0);
+    assert(perf_map_read(fd, size / 2, &a, twice, &first, NULL) == 0);
     assert(fs_write_all(fd, data + size / 2, size - size / 2) == 0);
-    assert(perf_map_read(fd, &a, twice, &first, NULL) == 0);
-    assert(perf_map_read(fd, &b, once, &first, NULL) == 0);
+    assert(perf_map_read(fd, size, &a, twice, &first, NULL) == 0);
+    assert(perf_map_read(fd, size, &b, once, &first, NULL) == 0);
     assert(jit_index_count(once) == jit_index_count(twice));
     struct perf_map_parser parser;
     struct perf_map_line line;

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -85,10 +86,18 @@ static int file_of(const void *bytes, size_t len)
     return fd;
 }
 
+static uint64_t size_of(int fd)
+{
+    struct stat st;
+    assert_int_equal(fstat(fd, &st), 0);
+    return (uint64_t)st.st_size;
+}
+
 static void read_map(int fd, struct perf_map_cursor *cursor, struct jit_index *x, uint64_t after_ns,
                      uint64_t by_ns)
 {
-    assert_int_equal(perf_map_read(fd, cursor, x, &(struct jit_time){after_ns, by_ns}, NULL), 0);
+    struct jit_time when = {after_ns, by_ns};
+    assert_int_equal(perf_map_read(fd, size_of(fd), cursor, x, &when, NULL), 0);
 }
 
 static void a_torn_line_waits_for_the_next_reading(void **state)
@@ -128,6 +137,24 @@ static void a_line_without_end_is_passed_over(void **state)
     assert_int_equal(cursor.offset, text.len);
 }
 
+static void a_map_that_was_made_anew_is_noticed(void **state)
+{
+    (void)state;
+    _cleanup_(jit_index_free) struct jit_index *x = index_new();
+    static const char first[] = "1000 10 a\n2000 10 b\n", then[] = "5000 10 long name\n6000 10 c\n";
+    _cleanup_close_ int fd = file_of(first, sizeof(first) - 1);
+    struct perf_map_cursor cursor = {0};
+    read_map(fd, &cursor, x, 0, 100);
+    assert_int_equal(ftruncate(fd, 0), 0);
+    struct jit_time when = {100, 200};
+    assert_int_equal(perf_map_read(fd, 0, &cursor, x, &when, NULL), -ESTALE);
+    assert_int_equal(pwrite(fd, then, sizeof(then) - 1, 0), sizeof(then) - 1);
+    assert_int_equal(perf_map_read(fd, size_of(fd), &cursor, x, &when, NULL), -ESTALE);
+    cursor = (struct perf_map_cursor){0};
+    read_map(fd, &cursor, x, 100, 200);
+    assert_string_equal(name_at(x, 0x6000, 200), "c");
+}
+
 static void a_map_is_read_to_its_cap(void **state)
 {
     (void)state;
@@ -136,7 +163,8 @@ static void a_map_is_read_to_its_cap(void **state)
     assert_int_equal(ftruncate(fd, PERF_MAP_MAX + 4096l), 0); /* one line of NULs */
     struct perf_map_cursor cursor = {0};
     struct err err = {0};
-    assert_int_equal(perf_map_read(fd, &cursor, x, &(struct jit_time){0, 1}, &err), -EFBIG);
+    assert_int_equal(perf_map_read(fd, size_of(fd), &cursor, x, &(struct jit_time){0, 1}, &err),
+                     -EFBIG);
     assert_int_equal(jit_index_count(x), 0);
 }
 
@@ -216,13 +244,13 @@ static void code_of_a_jitdump_has_its_time(void **state)
     _cleanup_close_ int fd = file_of(b.data, b.len - 1);
     struct jitdump_cursor cursor = {0};
     struct jit_time when = {400, 500};
-    assert_int_equal(jitdump_read(fd, &cursor, x, 50, &when, NULL), 0);
+    assert_int_equal(jitdump_read(fd, size_of(fd), &cursor, x, 50, &when, NULL), 0);
     assert_string_equal(name_at(x, 0x1000, 99), "");
     assert_string_equal(name_at(x, 0x1000, 100), "a");
     assert_string_equal(name_at(x, 0x1000, 200), "b");
     assert_string_equal(name_at(x, 0x1000, 400), "b"); /* the last record is torn */
     assert_int_equal(fs_write_all(fd, b.data + b.len - 1, 1), 0);
-    assert_int_equal(jitdump_read(fd, &cursor, x, 50, &when, NULL), 0);
+    assert_int_equal(jitdump_read(fd, size_of(fd), &cursor, x, 50, &when, NULL), 0);
     assert_string_equal(name_at(x, 0x1000, 400), "");
     assert_string_equal(name_at(x, 0x2000, 300), "b");
 }
@@ -238,7 +266,8 @@ static void a_time_that_cannot_be_is_that_of_the_reading(void **state)
         put_load(&b, flags ? 200 : 9999, 0x1000, 16, "b");
         _cleanup_close_ int fd = file_of(b.data, b.len);
         struct jitdump_cursor cursor = {0};
-        assert_int_equal(jitdump_read(fd, &cursor, x, 50, &(struct jit_time){400, 500}, NULL), 0);
+        assert_int_equal(
+            jitdump_read(fd, size_of(fd), &cursor, x, 50, &(struct jit_time){400, 500}, NULL), 0);
         assert_string_equal(name_at(x, 0x1000, 450), "");
         assert_string_equal(name_at(x, 0x1000, 500), "b");
     }
@@ -267,8 +296,8 @@ static void what_is_no_jitdump_is_refused_for_good(void **state)
         struct jitdump_cursor cursor = {0};
         struct err err = {0};
         struct jit_time when = {400, 500};
-        assert_int_equal(jitdump_read(fd, &cursor, x, 50, &when, &err), -EBADMSG);
-        assert_int_equal(jitdump_read(fd, &cursor, x, 50, &when, &err), 0);
+        assert_int_equal(jitdump_read(fd, size_of(fd), &cursor, x, 50, &when, &err), -EBADMSG);
+        assert_int_equal(jitdump_read(fd, size_of(fd), &cursor, x, 50, &when, &err), 0);
         assert_int_equal(jit_index_count(x), 0);
     }
 }
@@ -429,6 +458,7 @@ int main(void)
         cmocka_unit_test(each_line_is_read_or_refused),
         cmocka_unit_test(a_torn_line_waits_for_the_next_reading),
         cmocka_unit_test(a_line_without_end_is_passed_over),
+        cmocka_unit_test(a_map_that_was_made_anew_is_noticed),
         cmocka_unit_test(a_map_is_read_to_its_cap),
         cmocka_unit_test(code_of_a_jitdump_has_its_time),
         cmocka_unit_test(a_time_that_cannot_be_is_that_of_the_reading),
