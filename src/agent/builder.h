@@ -10,14 +10,16 @@ struct builder;
 struct counters;
 struct err;
 struct jit;
+struct ksymbols;
 struct objects;
 struct window;
 
 struct builder_config {
     const char *node; /* its name */
     int64_t period_ns;
-    size_t symbol_bytes; /* cap on remembered names */
-    struct jit *jit;     /* names of code made at run time; NULL: it has none */
+    size_t symbol_bytes;       /* cap on remembered names */
+    struct jit *jit;           /* names of code made at run time; NULL: it has none */
+    struct ksymbols *ksymbols; /* may be NULL; must outlive it */
 };
 
 /* Copies the config. Reads the machine's boot id, kernel and architecture. */

@@ -8,12 +8,14 @@
 #include <unistd.h>
 
 #include "agent/jit.h"
+#include "agent/ksymbols.h"
 #include "agent/naming_made.h"
 #include "agent/object.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/strings.h"
 #include "symbol/kallsyms.h"
 #include "symbol/symbol.h"
 
@@ -25,10 +27,12 @@ struct naming {
     struct symbolizer *symbolizer;
     struct kallsyms *kallsyms; /* NULL: hidden */
     int64_t kallsyms_loaded_ns;
+    struct ksymbols *ksymbols;          /* or NULL */
     struct symbol_frame *kernel_frames; /* handed out by the last call */
     size_t kernel_room;
     struct jit *jit;
     struct naming_made *made;
+    struct strings ksymbol_names; /* of the last call */
 };
 
 static void load_kallsyms(struct naming *n)
@@ -48,12 +52,14 @@ static void load_kallsyms(struct naming *n)
     n->kallsyms = fresh;
 }
 
-int naming_new(size_t max_bytes, struct objects *objects, struct naming **ret, struct err *err)
+int naming_new(size_t max_bytes, struct objects *objects, struct ksymbols *ksymbols,
+               struct naming **ret, struct err *err)
 {
     struct naming *n = calloc(1, sizeof(*n));
     if (!n)
         return err_errno(err, -ENOMEM, "names");
     n->objects = objects;
+    n->ksymbols = ksymbols;
     int r = symbolizer_new(max_bytes, &n->symbolizer, err);
     if (r < 0) {
         naming_free(&n);
@@ -72,6 +78,7 @@ void naming_free(struct naming **names)
     kallsyms_free(&(*names)->kallsyms);
     free((*names)->kernel_frames);
     naming_made_free(&(*names)->made);
+    strings_free(&(*names)->ksymbol_names);
     free(*names);
     *names = NULL;
 }
@@ -99,22 +106,46 @@ static bool reserve_kernel_frames(struct naming *n, size_t count)
     return true;
 }
 
+static int find_ksymbol(struct naming *n, uint64_t address, struct symbol_frame *to,
+                        struct name *ret)
+{
+    struct ksymbol found;
+    uint32_t text;
+    if (!n->ksymbols)
+        return -ENOENT;
+    switch (ksymbols_find(n->ksymbols, address, &found)) {
+    case KSYMBOL_NONE:
+        return -ENOENT;
+    case KSYMBOL_UNSURE:
+        return 0;
+    case KSYMBOL_FOUND:
+        break;
+    }
+    if (strings_add(&n->ksymbol_names, found.name, &text) == 0) {
+        *to = (struct symbol_frame){.name = n->ksymbol_names.texts[text]};
+        *ret = (struct name){0, to, 1, found.module};
+    }
+    return 0;
+}
+
+/* Without kallsyms nothing turns an address into an offset, and a bare one would tell where the
+ * kernel lies. What the kernel told of code that came later goes before what was read earlier. */
 static void find_kernel(struct naming *n, const uint64_t *addresses, size_t count, struct name *ret)
 {
     int64_t age = clock_ns(CLOCK_MONOTONIC) - n->kallsyms_loaded_ns;
     if (age > KALLSYMS_RELOAD_NS && (!n->kallsyms || any_unknown(n, addresses, count)))
         load_kallsyms(n);
     bool has_room = reserve_kernel_frames(n, count);
+    strings_clear(&n->ksymbol_names);
     for (size_t i = 0; i < count; i++) {
         ret[i] = (struct name){.module = "kernel"};
-        /* Without kallsyms nothing turns an address into an offset, and a bare one would tell where
-         * the kernel lies. */
+        struct symbol_frame *frame = &n->kernel_frames[i];
         struct kallsyms_symbol s;
-        if (!n->kallsyms || !has_room ||
+        if (!n->kallsyms || !has_room || find_ksymbol(n, addresses[i], frame, &ret[i]) == 0 ||
             kallsyms_find(n->kallsyms, addresses[i], &s, &ret[i].address) < 0)
             continue;
-        n->kernel_frames[i] = (struct symbol_frame){.name = s.name};
-        ret[i] = (struct name){s.start, &n->kernel_frames[i], 1, s.module};
+        *frame = (struct symbol_frame){.name = s.name};
+        ret[i] = (struct name){s.start, frame, 1, s.module};
     }
 }
 

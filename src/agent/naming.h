@@ -9,6 +9,7 @@
 struct err;
 struct jit;
 struct jit_span;
+struct ksymbols;
 struct naming;
 struct object;
 struct objects;
@@ -29,8 +30,9 @@ enum naming_source {
     NAMING_NO_ELF,  /* it is no ELF file, or a damaged one; likewise */
 };
 
-/* Remembers up to `max_bytes` of files' symbols. */
-int naming_new(size_t max_bytes, struct objects *objects, struct naming **ret, struct err *err);
+/* Remembers up to `max_bytes` of files' symbols. `ksymbols` may be NULL. */
+int naming_new(size_t max_bytes, struct objects *objects, struct ksymbols *ksymbols,
+               struct naming **ret, struct err *err);
 void naming_free(struct naming **names);
 
 /* Fills `ret` for each offset. What failed leaves names out. */
