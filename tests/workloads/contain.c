@@ -46,7 +46,7 @@ static void make_root(const char *root, const char *files)
 {
     static const char *const system[] = {"/usr", "/lib", "/lib64", "/bin", "/etc", "/dev"};
     char path[4096];
-    if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+    if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
         mount("none", root, "tmpfs", 0, "mode=0755") < 0)
         die(root);
     for (size_t i = 0; i < sizeof(system) / sizeof(system[0]); i++)
@@ -94,8 +94,7 @@ int main(int argc, char **argv)
     char byte;
     if (argc < 5)
         return 2;
-    if (unshare(CLONE_NEWNS | CLONE_NEWPID) < 0 || pipe2(mapped, O_CLOEXEC) < 0 ||
-        pipe2(ready, O_CLOEXEC) < 0)
+    if (unshare(CLONE_NEWPID) < 0 || pipe2(mapped, O_CLOEXEC) < 0 || pipe2(ready, O_CLOEXEC) < 0)
         die("namespaces");
     pid_t pid = fork();
     if (pid == 0)
