@@ -34,6 +34,7 @@
 /* How far apart in time two users of one address must be to be told apart, in a process that is
  * known to use addresses again. */
 #define MADE_EPOCH_NS (NS_PER_SEC / 4)
+#define MADE_ASK_NS   (uint64_t) NS_PER_SEC /* how soon that becomes known */
 #define TIME_MAX      ((uint64_t)INT64_MAX / 4)
 
 struct collector {
@@ -174,8 +175,10 @@ static int add_made(struct collector *c, struct process *p, int64_t time_ns,
                     const struct unwind_frame *f, uint32_t *node)
 {
     struct window *w = c->window;
-    if (p->made_window != w->number) {
+    uint64_t time = (uint64_t)(time_ns - w->to_real_ns);
+    if (p->made_window != w->number || time > p->made_time + MADE_ASK_NS) {
         p->made_window = w->number;
+        p->made_time = time;
         p->made_reused = c->sinks.made && c->sinks.made(c->sinks.ctx, p, w->number);
     }
     struct window_object made = {.object = f->object, .process = p->serial};

@@ -145,12 +145,14 @@ bool jit_ask(struct jit *jit, const struct process *process, uint32_t window)
     struct target *t = find(jit, process->serial);
     if (!t)
         t = add(jit, process);
+    bool news = t && t->window != window;
     if (t)
         t->window = window;
     jit->window = window;
     bool reused = t && atomic_load(&t->reused);
     pthread_mutex_unlock(&jit->lock);
-    wake(jit);
+    if (news)
+        wake(jit);
     return reused;
 }
 
@@ -279,7 +281,7 @@ static void read_files(struct jit *j, struct target *t, uint32_t window)
         note_reuse(t, reuses, window);
         if (t->process->libjvm)
             t->java = JAVA_LEFT_ALONE; /* its agent says it all */
-    } else if (r < 0 && r != -ENOENT && !t->told) {
+    } else if ((r == -EPERM || r == -EBADMSG || r == -EFBIG) && !t->told) {
         counter_add(j->counters, jit_files_refused, 1);
         log_info("JIT code stays without names pid=%d error=\"%s\"", t->pid, err.text);
         t->told = true;

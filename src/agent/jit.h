@@ -15,8 +15,8 @@ struct process;
 int jit_start(struct counters *counters, struct jit **ret, struct err *err);
 void jit_stop(struct jit **jit);
 
-/* The process runs such code in that window. Never waits. True: code comes to be where other code
- * was, so that samples are to be told apart by time. */
+/* The process runs such code in that window; may be said again. Never waits. True: code comes to be
+ * where other code was, so that samples are to be told apart by time. */
 bool jit_ask(struct jit *jit, const struct process *process, uint32_t window);
 
 /* Waits until all that was written up to now by the processes of `window` has been read,

@@ -36,10 +36,13 @@ jdk17=$(find_jdk 17) jdk25=$(find_jdk 25)
 javac=${jdk25:-$jdk17}/bin/javac
 [ -x "$javac" ] || javac=
 node=$(command -v node)
-python=
+python= is_named='import os, sys; sys.is_stack_trampoline_active() and print(os.getpid())'
 for candidate in python3 python3.14 python3.13 python3.12 "$HOME"/.pyenv/versions/3.1[2-9]*/bin/python3; do
-    "$candidate" -X perf -c 'import sys; assert sys.is_stack_trampoline_active()' 2>/dev/null &&
-        { python=$(command -v "$candidate"); break; }
+    pid=$("$candidate" -X perf -c "$is_named" 2>/dev/null)
+    [ -n "$pid" ] || continue
+    rm -f "/tmp/perf-$pid.map"
+    python=$(command -v "$candidate")
+    break
 done
 if [ -n "$javac" ]; then
     for class in Plain17 Pointer17 Plain25 Pointer25 Boxed17 Refusing17 Flagged17; do make_class "$class"; done
