@@ -321,10 +321,11 @@ static int read_text(const struct go_image *image, uint64_t from, uint64_t to, u
     return -EBADMSG;
 }
 
+/* Go's runtime takes a name at 0 for none. The linker puts the first function's there. */
 int go_symtab_name(const struct go_image *image, uint32_t name, uint64_t *left, struct buf *to)
 {
     const struct go_header *h = &image->header;
-    return name ? read_text(image, h->names, h->units, name, left, to) : -EBADMSG;
+    return read_text(image, h->names, h->units, name, left, to);
 }
 
 int go_symtab_file(const struct go_image *image, const struct go_record *record, int32_t number,
