@@ -66,6 +66,7 @@ static void widen_header(struct elf_file *file, const Elf32_Ehdr *h)
         .e_phnum = h->e_phnum,
         .e_shentsize = h->e_shentsize,
         .e_shnum = h->e_shnum,
+        .e_shstrndx = h->e_shstrndx,
     };
 }
 
