@@ -9,13 +9,16 @@ struct batch;
 struct builder;
 struct counters;
 struct err;
+struct ksymbols;
 struct objects;
 struct window;
 
 struct builder_config {
     const char *node; /* its name */
     int64_t period_ns;
-    size_t symbol_bytes; /* cap on remembered names */
+    size_t symbol_bytes;       /* cap on remembered names */
+    const char *worker;        /* program that reads DWARF (symbol/worker.h); NULL: none */
+    struct ksymbols *ksymbols; /* may be NULL; must outlive it */
 };
 
 /* Copies the config. Reads the machine's boot id, kernel and architecture. */

@@ -7,24 +7,37 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/counters.h"
+#include "agent/ksymbols.h"
 #include "agent/object.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/strings.h"
+#include "symbol/debug_file.h"
 #include "symbol/kallsyms.h"
 #include "symbol/symbol.h"
+#include "symbol/worker.h"
 
 /* A module loaded since brings symbols; reading kallsyms costs some 100 ms. */
 #define KALLSYMS_RELOAD_NS (60 * NS_PER_SEC)
 
+/* In a window, besides what a worker is late. What is left open by then comes with the next. */
+#define DWARF_NS (600 * NS_PER_MS)
+
 struct naming {
     struct objects *objects;
+    struct counters *counters;
+    struct worker *worker;                    /* NULL: none */
+    uint64_t workers_started, workers_failed; /* of it, counted already */
     struct symbolizer *symbolizer;
     struct kallsyms *kallsyms; /* NULL: hidden */
     int64_t kallsyms_loaded_ns;
+    struct ksymbols *ksymbols;          /* or NULL */
     struct symbol_frame *kernel_frames; /* handed out by the last call */
     size_t kernel_room;
+    struct strings ksymbol_names; /* of the last call */
 };
 
 static void load_kallsyms(struct naming *n)
@@ -44,13 +57,17 @@ static void load_kallsyms(struct naming *n)
     n->kallsyms = fresh;
 }
 
-int naming_new(size_t max_bytes, struct objects *objects, struct naming **ret, struct err *err)
+int naming_new(const struct naming_config *config, struct naming **ret, struct err *err)
 {
     struct naming *n = calloc(1, sizeof(*n));
     if (!n)
         return err_errno(err, -ENOMEM, "names");
-    n->objects = objects;
-    int r = symbolizer_new(max_bytes, &n->symbolizer, err);
+    n->objects = config->objects;
+    n->counters = config->counters;
+    n->ksymbols = config->ksymbols;
+    int r = symbolizer_new(config->max_bytes, &n->symbolizer, err);
+    if (r == 0 && config->worker)
+        r = worker_new(config->worker, &n->worker, err);
     if (r < 0) {
         naming_free(&n);
         return r;
@@ -65,10 +82,30 @@ void naming_free(struct naming **names)
     if (!*names)
         return;
     symbolizer_free(&(*names)->symbolizer);
+    worker_free(&(*names)->worker);
     kallsyms_free(&(*names)->kallsyms);
     free((*names)->kernel_frames);
+    strings_free(&(*names)->ksymbol_names);
     free(*names);
     *names = NULL;
+}
+
+void naming_begin(struct naming *names)
+{
+    if (names->worker)
+        symbolizer_use_worker(names->symbolizer, names->worker, DWARF_NS);
+}
+
+void naming_end(struct naming *names)
+{
+    if (!names->worker)
+        return;
+    worker_rest(names->worker);
+    uint64_t started = worker_started(names->worker), failed = worker_failed(names->worker);
+    counter_add(names->counters, symbol_workers_started, started - names->workers_started);
+    counter_add(names->counters, symbol_workers_failed, failed - names->workers_failed);
+    names->workers_started = started;
+    names->workers_failed = failed;
 }
 
 static bool any_unknown(const struct naming *n, const uint64_t *addresses, size_t count)
@@ -94,22 +131,46 @@ static bool reserve_kernel_frames(struct naming *n, size_t count)
     return true;
 }
 
+static int find_ksymbol(struct naming *n, uint64_t address, struct symbol_frame *to,
+                        struct name *ret)
+{
+    struct ksymbol found;
+    uint32_t text;
+    if (!n->ksymbols)
+        return -ENOENT;
+    switch (ksymbols_find(n->ksymbols, address, &found)) {
+    case KSYMBOL_NONE:
+        return -ENOENT;
+    case KSYMBOL_UNSURE:
+        return 0;
+    case KSYMBOL_FOUND:
+        break;
+    }
+    if (strings_add(&n->ksymbol_names, found.name, &text) == 0) {
+        *to = (struct symbol_frame){.name = n->ksymbol_names.texts[text]};
+        *ret = (struct name){0, to, 1, found.module};
+    }
+    return 0;
+}
+
+/* Without kallsyms nothing turns an address into an offset, and a bare one would tell where the
+ * kernel lies. What the kernel told of code that came later goes before what was read earlier. */
 static void find_kernel(struct naming *n, const uint64_t *addresses, size_t count, struct name *ret)
 {
     int64_t age = clock_ns(CLOCK_MONOTONIC) - n->kallsyms_loaded_ns;
     if (age > KALLSYMS_RELOAD_NS && (!n->kallsyms || any_unknown(n, addresses, count)))
         load_kallsyms(n);
     bool has_room = reserve_kernel_frames(n, count);
+    strings_clear(&n->ksymbol_names);
     for (size_t i = 0; i < count; i++) {
         ret[i] = (struct name){.module = "kernel"};
-        /* Without kallsyms nothing turns an address into an offset, and a bare one would tell where
-         * the kernel lies. */
+        struct symbol_frame *frame = &n->kernel_frames[i];
         struct kallsyms_symbol s;
-        if (!n->kallsyms || !has_room ||
+        if (!n->kallsyms || !has_room || find_ksymbol(n, addresses[i], frame, &ret[i]) == 0 ||
             kallsyms_find(n->kallsyms, addresses[i], &s, &ret[i].address) < 0)
             continue;
-        n->kernel_frames[i] = (struct symbol_frame){.name = s.name};
-        ret[i] = (struct name){s.start, &n->kernel_frames[i], 1, s.module};
+        *frame = (struct symbol_frame){.name = s.name};
+        ret[i] = (struct name){s.start, frame, 1, s.module};
     }
 }
 
@@ -119,13 +180,14 @@ struct open_ctx {
     bool found;
 };
 
-static int open_object(void *ctx, struct err *err)
+static int open_object(void *ctx, struct debug_files *ret_debug, struct err *err)
 {
     struct open_ctx *c = ctx;
     int fd = object_dup_fd(c->objects, c->object);
     if (fd < 0)
         return err_errno(err, fd, "%s was not found", c->object->path);
     c->found = true;
+    object_dup_debug(c->objects, c->object, ret_debug);
     return fd;
 }
 

@@ -1,4 +1,4 @@
-/* names.c: takes the addresses asked of one ELF file, gives for each the symbol that covers it. See
+/* names.c: takes the addresses asked of one object, gives for each the symbol that covers it. See
  * names.h.
  *
  * A symbol table is read once, in pieces, in the order it has: each symbol finds the queries it
@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "symbol/fdes.h"
+#include "symbol/name_files.h"
 #include "symbol/plt.h"
 
 #define SYMBOLS_MAX (8u << 20) /* of one table; a browser with all its symbols has ~2 million */
@@ -24,8 +25,7 @@
 #define COVERS_MIN       1000000u
 #define TIES_MAX         100000u
 
-#define PLT_SECTIONS_MAX   16u
-#define SOURCES_OF_SYMBOLS 2u /* the first two of the sources below */
+#define PLT_SECTIONS_MAX 16u
 
 struct symbol {
     uint64_t start, end; /* an unsized one's end is its section's */
@@ -44,6 +44,8 @@ struct unsized {
 };
 
 struct search {
+    struct name_files *files;
+    enum name_file which; /* of them has the names */
     const struct elf_file *file;
     struct name_query *queries;
     size_t count;
@@ -113,14 +115,41 @@ static bool read_symbol(const struct elf_file *file, const GElf_Sym *sym, struct
     return true;
 }
 
+static int read_name(const struct elf_file *file, uint32_t strings, uint32_t name,
+                     char ret[NAMES_TEXT_MAX])
+{
+    if (strings >= file->section_count || file->sections[strings].sh_type != SHT_STRTAB)
+        return -EBADMSG;
+    const GElf_Shdr *section = &file->sections[strings];
+    if (name >= section->sh_size)
+        return -EBADMSG;
+    uint64_t room = section->sh_size - name;
+    /* Most names are short; a longer one is asked for again. */
+    static const size_t tries[] = {128, 1024, NAMES_TEXT_MAX};
+    for (size_t i = 0; i < ARRAY_LEN(tries); i++) {
+        size_t len = room < tries[i] ? (size_t)room : tries[i];
+        int r = elf_file_read(file, section->sh_offset + name, ret, len);
+        if (r < 0)
+            return r;
+        char *end = memchr(ret, 0, len);
+        if (!end)
+            continue;
+        char *version = memchr(ret, '@', len);
+        if (version && version < end)
+            *version = 0;
+        return *ret ? 0 : -ENOENT;
+    }
+    return -ENOENT;
+}
+
 /* The fewer underscores in front (write, not __write), then global before weak, then the shorter,
  * then the first by bytes: so the choice does not hang on the table's order. */
 static bool is_better_name(const struct search *s, struct candidate is, struct candidate than)
 {
     char a[NAMES_TEXT_MAX], b[NAMES_TEXT_MAX];
-    if (names_read(s->file, s->strings, is.name, a) < 0)
+    if (read_name(s->file, s->strings, is.name, a) < 0)
         return false;
-    if (names_read(s->file, s->strings, than.name, b) < 0)
+    if (read_name(s->file, s->strings, than.name, b) < 0)
         return true;
     size_t a_under = strspn(a, "_"), b_under = strspn(b, "_");
     if (a_under != b_under)
@@ -156,6 +185,7 @@ static void consider(struct search *s, struct name_query *q, const struct symbol
     q->source = s->source;
     q->start = symbol->start;
     q->rank = symbol->rank;
+    q->file = (uint8_t)s->which;
     q->strings = s->strings;
     q->name = symbol->name;
     q->is_stub = symbol->is_stub;
@@ -182,7 +212,7 @@ static bool is_no_function(struct search *s, const struct symbol *symbol)
     if (s->ties_left == 0)
         return true;
     s->ties_left--;
-    return names_read(s->file, s->strings, symbol->name, name) < 0 || *name == '.' || *name == '$';
+    return read_name(s->file, s->strings, symbol->name, name) < 0 || *name == '.' || *name == '$';
 }
 
 /* Kept with the next query only: spread in name_unsized(). */
@@ -253,7 +283,7 @@ static int name_unsized(struct search *s)
     const struct unsized *last = NULL;
     if (!s->has_unsized)
         return 0;
-    fdes_open(s->file, &fdes);
+    fdes_open(s->files->main, &fdes); /* a debug file has none */
     narrow_ranges(s->queries, s->count);
     for (size_t i = 0; i < s->count; i++) {
         struct name_query *q = &s->queries[i];
@@ -314,18 +344,8 @@ static int find_in_section(struct search *s, uint32_t type, struct err *err)
     return 0;
 }
 
-static int find_in_symtab(struct search *s, struct err *err)
-{
-    return find_in_section(s, SHT_SYMTAB, err);
-}
-
-static int find_in_dynsym(struct search *s, struct err *err)
-{
-    return find_in_section(s, SHT_DYNSYM, err);
-}
-
-static int ask(const struct elf_file *file, struct name_query *queries, size_t count,
-               size_t source_count, struct err *err);
+static int ask(struct name_files *files, struct name_query *queries, size_t count, bool for_stubs,
+               struct err *err);
 
 static int compare_addresses(const void *va, const void *vb)
 {
@@ -334,7 +354,7 @@ static int compare_addresses(const void *va, const void *vb)
 }
 
 /* Where a stub's slot is filled by the answer of a function, the stub is called as that is. */
-static int name_by_resolvers(const struct elf_file *file, struct plt_stub *stubs, size_t count)
+static int name_by_resolvers(struct name_files *files, struct plt_stub *stubs, size_t count)
 {
     _cleanup_free_ struct name_query *queries = calloc(count + 1, sizeof(*queries));
     size_t n = 0, kept = 0;
@@ -347,7 +367,7 @@ static int name_by_resolvers(const struct elf_file *file, struct plt_stub *stubs
     for (size_t i = 0; i < n; i++)
         if (kept == 0 || queries[kept - 1].address != queries[i].address)
             queries[kept++] = queries[i];
-    int r = ask(file, queries, kept, SOURCES_OF_SYMBOLS, NULL);
+    int r = ask(files, queries, kept, true, NULL);
     for (size_t i = 0; i < count && r == 0; i++) {
         struct name_query key = {.address = stubs[i].resolver};
         const struct name_query *q =
@@ -356,6 +376,7 @@ static int name_by_resolvers(const struct elf_file *file, struct plt_stub *stubs
         if (!q || !q->found || q->start != q->address)
             continue;
         stubs[i].has_symbol = true;
+        stubs[i].file = (enum name_file)q->file;
         stubs[i].strings = q->strings;
         stubs[i].name = q->name;
     }
@@ -380,13 +401,15 @@ static int read_plt(struct search *s, size_t section, struct err *err)
     int r = plt_read(s->file, section, &stubs, &count, err);
     if (r < 0)
         return r;
-    r = name_by_resolvers(s->file, stubs, count);
+    r = name_by_resolvers(s->files, stubs, count);
+    s->which = NAME_FILE_MAIN;
     s->strings = s->file->header.e_shstrndx;
     if (r == 0)
         r = take_symbol(s, &symbol);
     for (size_t i = 0; i < count && r == 0; i++) {
         if (!stubs[i].has_symbol)
             continue;
+        s->which = stubs[i].file;
         s->strings = stubs[i].strings;
         symbol = (struct symbol){
             .start = stubs[i].start,
@@ -414,27 +437,35 @@ static int find_in_plt(struct search *s, struct err *err)
     return r;
 }
 
-/* Each answers what the ones before it left open. */
+/* Each answers what the ones before it left open. .gnu_debugdata has what .dynsym has not, and
+ * .dynsym has names as other programs link to them. */
 static const struct {
     const char *name;
-    int (*find)(struct search *s, struct err *err);
+    enum name_file file;
+    uint32_t section_type; /* 0: stubs, which ask the others for names */
 } sources[] = {
-    {".symtab", find_in_symtab},
-    {".dynsym", find_in_dynsym},
-    {".plt", find_in_plt}, /* of the two above it asks names itself */
+    {".symtab", NAME_FILE_MAIN, SHT_SYMTAB},
+    {"the debug file's .symtab", NAME_FILE_DEBUG, SHT_SYMTAB},
+    {".gnu_debugdata", NAME_FILE_MINI, SHT_SYMTAB},
+    {".dynsym", NAME_FILE_MAIN, SHT_DYNSYM},
+    {".plt", NAME_FILE_MAIN, 0},
 };
 
-static int ask(const struct elf_file *file, struct name_query *queries, size_t count,
-               size_t source_count, struct err *err)
+static int ask(struct name_files *files, struct name_query *queries, size_t count, bool for_stubs,
+               struct err *err)
 {
     int result = 0;
-    for (size_t i = 0; i < source_count; i++) {
+    for (size_t i = 0; i < ARRAY_LEN(sources); i++) {
         size_t open = 0;
         for (size_t q = 0; q < count; q++)
             open += !queries[q].found;
-        if (open == 0)
-            break;
+        bool is_asked = open && (sources[i].section_type || !for_stubs);
+        const struct elf_file *file = is_asked ? name_files_get(files, sources[i].file) : NULL;
+        if (!file)
+            continue;
         struct search s = {
+            .files = files,
+            .which = sources[i].file,
             .file = file,
             .queries = queries,
             .count = count,
@@ -443,7 +474,8 @@ static int ask(const struct elf_file *file, struct name_query *queries, size_t c
             .ties_left = TIES_MAX,
         };
         struct err why = {0};
-        int r = sources[i].find(&s, &why);
+        int r = sources[i].section_type ? find_in_section(&s, sources[i].section_type, &why)
+                                        : find_in_plt(&s, &why);
         if (r < 0 && result == 0)
             result = err_set(err, r, "%s: %s", sources[i].name, why.text);
     }
@@ -457,35 +489,12 @@ static int ask(const struct elf_file *file, struct name_query *queries, size_t c
     return result;
 }
 
-int names_find(const struct elf_file *file, struct name_query *queries, size_t count,
-               struct err *err)
+int names_find(struct name_files *files, struct name_query *queries, size_t count, struct err *err)
 {
-    return ask(file, queries, count, ARRAY_LEN(sources), err);
+    return ask(files, queries, count, false, err);
 }
 
-int names_read(const struct elf_file *file, uint32_t strings, uint32_t name,
-               char ret[NAMES_TEXT_MAX])
+int names_read(struct name_files *files, const struct name_query *query, char ret[NAMES_TEXT_MAX])
 {
-    if (strings >= file->section_count || file->sections[strings].sh_type != SHT_STRTAB)
-        return -EBADMSG;
-    const GElf_Shdr *section = &file->sections[strings];
-    if (name >= section->sh_size)
-        return -EBADMSG;
-    uint64_t room = section->sh_size - name;
-    /* Most names are short; a longer one is asked for again. */
-    static const size_t tries[] = {128, 1024, NAMES_TEXT_MAX};
-    for (size_t i = 0; i < ARRAY_LEN(tries); i++) {
-        size_t len = room < tries[i] ? (size_t)room : tries[i];
-        int r = elf_file_read(file, section->sh_offset + name, ret, len);
-        if (r < 0)
-            return r;
-        char *end = memchr(ret, 0, len);
-        if (!end)
-            continue;
-        char *version = memchr(ret, '@', len);
-        if (version && version < end)
-            *version = 0;
-        return *ret ? 0 : -ENOENT;
-    }
-    return -ENOENT;
+    return read_name(name_files_get(files, query->file), query->strings, query->name, ret);
 }

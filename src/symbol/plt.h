@@ -7,15 +7,17 @@
 #include <stdint.h>
 
 #include "symbol/elf_file.h"
+#include "symbol/name_files.h"
 
 struct err;
 
 struct plt_stub {
     uint64_t start, end; /* addresses as the ELF file counts */
     bool has_symbol;
-    uint32_t strings;  /* section of the name of what it jumps to; with has_symbol */
-    uint32_t name;     /* where in that section */
-    uint64_t resolver; /* else, if not 0: of a function that tells where it jumps to (IFUNC) */
+    enum name_file file; /* that has the name; as plt_read() gives it NAME_FILE_MAIN */
+    uint32_t strings;    /* section of the name of what it jumps to; with has_symbol */
+    uint32_t name;       /* where in that section */
+    uint64_t resolver;   /* else, if not 0: of a function that tells where it jumps to (IFUNC) */
 };
 
 /* Whether a section holds such stubs: by its name, as there is no type for them. */

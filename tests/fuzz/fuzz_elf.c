@@ -17,7 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define COUNT 48
 
-static int open_again(void *ctx, struct err *err)
+static int open_again(void *ctx, struct debug_files *ret_debug, struct err *err)
 {
     return dup(*(int *)ctx);
 }
@@ -38,7 +38,9 @@ static int resolve(struct symbolizer *s, int *fd, struct symbol_addr *addrs, siz
 static void check_same(const struct symbol_addr *a, const struct symbol_addr *b)
 {
     assert(a->translated == b->translated && a->address == b->address && a->start == b->start);
-    assert(!a->name == !b->name && (!a->name || strcmp(a->name, b->name) == 0));
+    assert(a->frame_count == b->frame_count);
+    for (uint32_t i = 0; i < a->frame_count; i++)
+        assert(strcmp(a->frames[i].name, b->frames[i].name) == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -4,9 +4,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct buf;
+#include "unwind/go_header.h"
 
-enum go_version { GO_1_16, GO_1_18, GO_1_20, GO_VERSIONS };
+struct buf;
 
 #define GO_ROWS_MAX 8u
 

@@ -102,7 +102,7 @@ static const struct {
     {52, "pf_memcmp", "global goes before weak, both before local"},
 };
 
-static int open_self(void *ctx, struct err *err)
+static int open_self(void *ctx, struct debug_files *ret_debug, struct err *err)
 {
     return open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 }
