@@ -194,6 +194,11 @@ static void ask_java(struct jit_budget *b, struct jit_target *t)
     const char *why, *helps;
     struct stat st;
     struct err err = {0};
+    if (proc_status_read(t->process->proc, &t->process->status) < 0 ||
+        strchr("ZX", t->process->status.state)) {
+        t->gone = true;
+        return;
+    }
     enum java_willing willing = java_may_ask(t->process, &why, &helps);
     if (willing == JAVA_NOT_YET && ++t->java_tries < JAVA_TRIES)
         return;
@@ -256,6 +261,7 @@ static void note_answer(struct jit_target *t, int64_t took_ns)
     int64_t now = clock_ns(CLOCK_MONOTONIC);
     int64_t pause = t->java_asked < ARRAY_LEN(pauses) ? pauses[t->java_asked] : JAVA_EVERY_NS;
     t->java_asked++;
+    t->java_tries = 0;
     t->java_known_ns = (uint64_t)t->java_question_ns;
     t->java_least_ns = now + took_ns * JAVA_SHARE;
     t->java_next_ns = now + pause;
