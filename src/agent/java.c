@@ -141,7 +141,7 @@ int java_child_start(const struct jit_process *p, int tmp, struct java_child *re
                              .answer = pipe[1],
                              .uid = p->status.euid,
                              .gid = p->status.egid};
-    pid_t number = p->status.pids[p->status.pid_count - 1];
+    pid_t number = jit_process_number(p);
     snprintf(q.attach_name, sizeof(q.attach_name), ".attach_pid%d", number);
     snprintf(q.socket_name, sizeof(q.socket_name), ".java_pid%d", number);
     pid_t pid = fork();

@@ -98,6 +98,11 @@ void jit_process_free(struct jit_process **process)
     *process = NULL;
 }
 
+pid_t jit_process_number(const struct jit_process *p)
+{
+    return p->status.pids[p->status.pid_count - 1];
+}
+
 bool jit_process_is_there(const struct jit_process *p)
 {
     uint64_t start;

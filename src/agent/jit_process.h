@@ -39,6 +39,9 @@ struct jit_process {
 int jit_process_open(pid_t pid, uint64_t start_ns, struct jit_process **ret, struct err *err);
 void jit_process_free(struct jit_process **process);
 
+/* What it calls itself: its number in its own pid namespace. */
+pid_t jit_process_number(const struct jit_process *process);
+
 bool jit_process_is_there(const struct jit_process *process);
 
 /* Looks at its status and at what it maps: a JVM? a jitdump? */

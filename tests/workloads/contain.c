@@ -90,7 +90,7 @@ static void run(char **argv, int mapped, int ready)
 
 int main(int argc, char **argv)
 {
-    int mapped[2], ready[2], status;
+    int mapped[2], ready[2], status = 0;
     char byte;
     if (argc < 5)
         return 2;
