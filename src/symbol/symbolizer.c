@@ -7,6 +7,7 @@
 #include "symbol/symbol.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -238,7 +239,11 @@ static int read_name(struct name_files *files, const struct name_query *q, char 
         *ret = NULL;
         return 0;
     }
-    *ret = strdup(demangle_name(linker, readable) ? readable : linker);
+    const char *name = demangle_name(linker, readable) ? readable : linker;
+    if (!q->is_stub)
+        *ret = strdup(name);
+    else if (asprintf(ret, "%s@plt", name) < 0)
+        *ret = NULL;
     return *ret ? 0 : -ENOMEM;
 }
 
