@@ -108,9 +108,16 @@ int builder_new(const struct builder_config *config, struct objects *objects,
                WIRE_MAX_STACKS);
     table_init(&b->samples, sizeof(struct batch_sample), offsetof(struct batch_sample, count),
                WIRE_MAX_SAMPLES);
+    const struct naming_config naming = {
+        .objects = objects,
+        .ksymbols = config->ksymbols,
+        .counters = counters,
+        .max_bytes = config->symbol_bytes,
+        .worker = config->worker,
+    };
     int r = read_machine(b, config->node, err);
     if (r == 0)
-        r = naming_new(config->symbol_bytes, objects, config->ksymbols, &b->names, err);
+        r = naming_new(&naming, &b->names, err);
     if (r < 0) {
         builder_free(&b);
         return r;
@@ -284,8 +291,10 @@ static int build_tables(struct builder *b, const struct window *w)
         return -ENOMEM;
     uint32_t row;
     int r = strings_add(&b->strings, "", &row);
+    naming_begin(b->names);
     if (r == 0)
         r = frames_name(&b->frames, b->names, w);
+    naming_end(b->names);
     if (r == 0)
         r = build_stacks(b, w);
     if (r == 0)

@@ -18,6 +18,7 @@ struct builder_config {
     const char *node; /* its name */
     int64_t period_ns;
     size_t symbol_bytes;       /* cap on remembered names */
+    const char *worker;        /* program that reads DWARF (symbol/worker.h); NULL: none */
     struct jit *jit;           /* names of code made at run time; NULL: it has none */
     struct ksymbols *ksymbols; /* may be NULL; must outlive it */
 };

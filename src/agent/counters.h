@@ -46,6 +46,8 @@
     X(files_opened, "Executable files opened to be named from.")                                   \
     X(files_not_opened, "Executable files that could not be found again as they were mapped.")     \
     X(opens_dropped, "Files not looked for because too many waited for it.")                       \
+    X(symbol_workers_started, "Processes started to read DWARF.")                                  \
+    X(symbol_workers_failed, "Of these, how many died of what they read, or did not answer.")      \
     X(jit_files_read, "Times a perf map or jitdump was read for what it told anew.")               \
     X(jit_files_refused, "Processes whose perf map or jitdump is not to be believed, or broken.")  \
     X(jit_processes_dropped, "Processes with JIT code that were too many to look after.")          \

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/counters.h"
 #include "agent/jit.h"
 #include "agent/ksymbols.h"
 #include "agent/naming_made.h"
@@ -16,14 +17,22 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/strings.h"
+#include "symbol/debug_file.h"
 #include "symbol/kallsyms.h"
 #include "symbol/symbol.h"
+#include "symbol/worker.h"
 
 /* A module loaded since brings symbols; reading kallsyms costs some 100 ms. */
 #define KALLSYMS_RELOAD_NS (60 * NS_PER_SEC)
 
+/* In a window, besides what a worker is late. What is left open by then comes with the next. */
+#define DWARF_NS (600 * NS_PER_MS)
+
 struct naming {
     struct objects *objects;
+    struct counters *counters;
+    struct worker *worker;                    /* NULL: none */
+    uint64_t workers_started, workers_failed; /* of it, counted already */
     struct symbolizer *symbolizer;
     struct kallsyms *kallsyms; /* NULL: hidden */
     int64_t kallsyms_loaded_ns;
@@ -52,15 +61,17 @@ static void load_kallsyms(struct naming *n)
     n->kallsyms = fresh;
 }
 
-int naming_new(size_t max_bytes, struct objects *objects, struct ksymbols *ksymbols,
-               struct naming **ret, struct err *err)
+int naming_new(const struct naming_config *config, struct naming **ret, struct err *err)
 {
     struct naming *n = calloc(1, sizeof(*n));
     if (!n)
         return err_errno(err, -ENOMEM, "names");
-    n->objects = objects;
-    n->ksymbols = ksymbols;
-    int r = symbolizer_new(max_bytes, &n->symbolizer, err);
+    n->objects = config->objects;
+    n->counters = config->counters;
+    n->ksymbols = config->ksymbols;
+    int r = symbolizer_new(config->max_bytes, &n->symbolizer, err);
+    if (r == 0 && config->worker)
+        r = worker_new(config->worker, &n->worker, err);
     if (r < 0) {
         naming_free(&n);
         return r;
@@ -75,12 +86,31 @@ void naming_free(struct naming **names)
     if (!*names)
         return;
     symbolizer_free(&(*names)->symbolizer);
+    worker_free(&(*names)->worker);
     kallsyms_free(&(*names)->kallsyms);
     free((*names)->kernel_frames);
     naming_made_free(&(*names)->made);
     strings_free(&(*names)->ksymbol_names);
     free(*names);
     *names = NULL;
+}
+
+void naming_begin(struct naming *names)
+{
+    if (names->worker)
+        symbolizer_use_worker(names->symbolizer, names->worker, DWARF_NS);
+}
+
+void naming_end(struct naming *names)
+{
+    if (!names->worker)
+        return;
+    worker_rest(names->worker);
+    uint64_t started = worker_started(names->worker), failed = worker_failed(names->worker);
+    counter_add(names->counters, symbol_workers_started, started - names->workers_started);
+    counter_add(names->counters, symbol_workers_failed, failed - names->workers_failed);
+    names->workers_started = started;
+    names->workers_failed = failed;
 }
 
 static bool any_unknown(const struct naming *n, const uint64_t *addresses, size_t count)
@@ -155,13 +185,14 @@ struct open_ctx {
     bool found;
 };
 
-static int open_object(void *ctx, struct err *err)
+static int open_object(void *ctx, struct debug_files *ret_debug, struct err *err)
 {
     struct open_ctx *c = ctx;
     int fd = object_dup_fd(c->objects, c->object);
     if (fd < 0)
         return err_errno(err, fd, "%s was not found", c->object->path);
     c->found = true;
+    object_dup_debug(c->objects, c->object, ret_debug);
     return fd;
 }
 

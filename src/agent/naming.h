@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct counters;
 struct err;
 struct jit;
 struct jit_span;
@@ -30,10 +31,21 @@ enum naming_source {
     NAMING_NO_ELF,  /* it is no ELF file, or a damaged one; likewise */
 };
 
-/* Remembers up to `max_bytes` of files' symbols. `ksymbols` may be NULL. */
-int naming_new(size_t max_bytes, struct objects *objects, struct ksymbols *ksymbols,
-               struct naming **ret, struct err *err);
+struct naming_config {
+    struct objects *objects;
+    struct ksymbols *ksymbols; /* may be NULL */
+    struct counters *counters;
+    size_t max_bytes;   /* of files' symbols that are remembered */
+    const char *worker; /* program that reads DWARF (symbol/worker.h); NULL: it is not read */
+};
+
+int naming_new(const struct naming_config *config, struct naming **ret, struct err *err);
 void naming_free(struct naming **names);
+
+/* Around all that is asked for one window: between them DWARF may be read for most of a second, and
+ * its process is there. */
+void naming_begin(struct naming *names);
+void naming_end(struct naming *names);
 
 /* Fills `ret` for each offset. What failed leaves names out. */
 enum naming_source naming_find(struct naming *names, struct object *object, const uint64_t *offsets,

@@ -10,12 +10,17 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 
-#define SEGMENTS_MAX 1024u /* real files have some ten */
+#define SEGMENTS_MAX      1024u /* real files have some ten */
+#define SECTION_NAMES_MAX (1u << 20)
 
 int elf_file_read(const struct elf_file *file, uint64_t offset, void *to, size_t len)
 {
     if (offset > file->bytes || len > file->bytes - offset)
         return -EBADMSG;
+    if (file->memory) {
+        memcpy(to, file->memory + offset, len);
+        return 0;
+    }
     for (size_t done = 0; done < len;) {
         ssize_t n = pread(file->fd, (char *)to + done, len - done, (off_t)(offset + done));
         if (n < 0 && errno == EINTR)
@@ -66,6 +71,7 @@ static void widen_header(struct elf_file *file, const Elf32_Ehdr *h)
         .e_phnum = h->e_phnum,
         .e_shentsize = h->e_shentsize,
         .e_shnum = h->e_shnum,
+        .e_shstrndx = h->e_shstrndx,
     };
 }
 
@@ -191,6 +197,22 @@ static int read_sections(struct elf_file *file)
     return 0;
 }
 
+static int read_headers(struct elf_file *file, struct elf_file *ret, struct err *err)
+{
+    int r = read_header(file);
+    if (r == -ENOEXEC)
+        return err_set(err, r, "no ELF file");
+    if (r == 0)
+        r = read_segments(file);
+    if (r == 0)
+        r = read_sections(file);
+    if (r < 0)
+        return err_errno(err, r, "reading the ELF headers");
+    *ret = *file;
+    *file = (struct elf_file){0};
+    return 0;
+}
+
 int elf_file_open(int fd, struct elf_file *ret, struct err *err)
 {
     struct stat st;
@@ -199,18 +221,13 @@ int elf_file_open(int fd, struct elf_file *ret, struct err *err)
     if (!S_ISREG(st.st_mode))
         return err_set(err, -ENOEXEC, "no regular file");
     _cleanup_(elf_file_close) struct elf_file file = {.fd = fd, .bytes = (uint64_t)st.st_size};
-    int r = read_header(&file);
-    if (r == -ENOEXEC)
-        return err_set(err, r, "no ELF file");
-    if (r == 0)
-        r = read_segments(&file);
-    if (r == 0)
-        r = read_sections(&file);
-    if (r < 0)
-        return err_errno(err, r, "reading the ELF headers");
-    *ret = file;
-    file = (struct elf_file){0};
-    return 0;
+    return read_headers(&file, ret, err);
+}
+
+int elf_file_open_memory(const void *bytes, size_t len, struct elf_file *ret, struct err *err)
+{
+    _cleanup_(elf_file_close) struct elf_file file = {.fd = -1, .memory = bytes, .bytes = len};
+    return read_headers(&file, ret, err);
 }
 
 void elf_file_close(struct elf_file *file)
@@ -219,4 +236,55 @@ void elf_file_close(struct elf_file *file)
     free(file->sections);
     file->segments = NULL;
     file->sections = NULL;
+}
+
+static int read_section_names(const struct elf_file *file, char **ret, size_t *ret_len)
+{
+    if (file->header.e_shstrndx >= file->section_count)
+        return -ENOENT;
+    const GElf_Shdr *section = &file->sections[file->header.e_shstrndx];
+    if (section->sh_type != SHT_STRTAB || section->sh_size == 0)
+        return -ENOENT;
+    if (section->sh_size > SECTION_NAMES_MAX)
+        return -EFBIG;
+    size_t len = (size_t)section->sh_size;
+    _cleanup_free_ char *names = malloc(len + 1);
+    if (!names)
+        return -ENOMEM;
+    int r = elf_file_read(file, section->sh_offset, names, len);
+    if (r < 0)
+        return r;
+    names[len] = 0;
+    *ret = TAKE_PTR(names);
+    *ret_len = len;
+    return 0;
+}
+
+int elf_file_find_section(const struct elf_file *file, const char *name, GElf_Shdr *ret)
+{
+    _cleanup_free_ char *names = NULL;
+    size_t len = 0;
+    int r = read_section_names(file, &names, &len);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < file->section_count; i++) {
+        const GElf_Shdr *section = &file->sections[i];
+        if (section->sh_name >= len || strcmp(names + section->sh_name, name) != 0)
+            continue;
+        *ret = *section;
+        return 0;
+    }
+    return -ENOENT;
+}
+
+/* .zdebug_info is GNU's form of compression before the gABI had one. */
+bool elf_file_has_dwarf(const struct elf_file *file)
+{
+    static const char *const names[] = {".debug_info", ".zdebug_info"};
+    GElf_Shdr section;
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (elf_file_find_section(file, names[i], &section) == 0 && section.sh_type != SHT_NOBITS &&
+            section.sh_size)
+            return true;
+    return false;
 }

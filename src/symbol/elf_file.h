@@ -14,7 +14,8 @@
 struct err;
 
 struct elf_file {
-    int fd; /* not owned */
+    int fd; /* not owned; -1: `memory` is the file */
+    const uint8_t *memory;
     uint64_t bytes;
     unsigned class, encoding; /* EI_CLASS, EI_DATA */
     GElf_Ehdr header;
@@ -25,6 +26,8 @@ struct elf_file {
 
 /* -ENOEXEC: no regular file or no ELF; -EBADMSG, -EFBIG: malformed or over a limit. */
 int elf_file_open(int fd, struct elf_file *ret, struct err *err);
+/* A file in memory, which stays the caller's and must outlive it. */
+int elf_file_open_memory(const void *bytes, size_t len, struct elf_file *ret, struct err *err);
 void elf_file_close(struct elf_file *file);
 
 /* Exactly `len` bytes. -EBADMSG if the file has no such bytes. */
@@ -36,3 +39,9 @@ int elf_file_translate(const struct elf_file *file, Elf_Type type, void *bytes, 
 /* Size of one symbol in the file, and the i-th of translated ones. */
 size_t elf_file_symbol_bytes(const struct elf_file *file);
 GElf_Sym elf_file_symbol(const struct elf_file *file, const void *symbols, size_t i);
+
+/* The section of that name: *ret is a copy of its header. -ENOENT; -EBADMSG. */
+int elf_file_find_section(const struct elf_file *file, const char *name, GElf_Shdr *ret);
+
+/* Whether it has DWARF, in this file or, by .gnu_debugaltlink, partly in another. */
+bool elf_file_has_dwarf(const struct elf_file *file);

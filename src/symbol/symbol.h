@@ -10,8 +10,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct debug_files;
 struct err;
 struct symbolizer;
+struct worker;
 
 #define SYMBOL_KEY_MAX 32
 
@@ -39,12 +41,18 @@ struct symbol_addr {
     bool translated; /* out: address is valid; false if the file was no readable ELF */
 };
 
-/* Gives an open, readable descriptor of the object's file, which the symbolizer closes, or
- * -errno. Called only when an answer is not remembered. */
-typedef int (*symbol_open_fn)(void *ctx, struct err *err);
+/* Gives an open, readable descriptor of the object's file, and in *ret_debug, which has none, those
+ * of its debug files if there are (debug_file.h); the symbolizer closes them. Or -errno. Called
+ * only when an answer is not remembered. */
+typedef int (*symbol_open_fn)(void *ctx, struct debug_files *ret_debug, struct err *err);
 
 int symbolizer_new(size_t max_bytes, struct symbolizer **ret, struct err *err);
 void symbolizer_free(struct symbolizer **s);
+
+/* From here on DWARF is read too: lines, and what is inlined. `worker` does it (worker.h) and must
+ * outlive the symbolizer. Of what is asked until the next call it may take `within_ns`; what is not
+ * done by then is named from symbol tables alone, and done when it is asked for again. */
+void symbolizer_use_worker(struct symbolizer *s, struct worker *worker, int64_t within_ns);
 
 /* Fills the out members of `addrs`, in any order of file_offset, with repeats. A file that cannot
  * be opened or is no ELF is an error only for the caller's counters: the addresses come back
