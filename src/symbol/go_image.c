@@ -85,10 +85,10 @@ static bool is_relative(const struct elf_file *file, uint64_t info)
 }
 
 /* Linkers put relocations of this kind first, ordered by the place they fill in. */
-static uint64_t find_addend(const struct go_image *image, const char *name, uint64_t address)
+static uint64_t find_addend(const struct go_image *image, uint64_t address)
 {
     GElf_Shdr section;
-    if (!find_section(image->file, name, &section) || section.sh_type != SHT_RELA)
+    if (!find_section(image->file, ".rela.dyn", &section))
         return 0;
     uint64_t low = 0, high = section.sh_size / sizeof(Elf64_Rela);
     while (low < high) {
@@ -115,7 +115,7 @@ uint64_t go_image_pointer(const struct go_image *image, uint64_t address)
     if (go_image_read(image, address, &value, sizeof(value)) < 0)
         return 0;
     if (value == 0)
-        value = find_addend(image, ".rela.dyn", address);
+        value = find_addend(image, address);
     return value;
 }
 

@@ -3,7 +3,8 @@
  *
  * As Go's runtime does it (runtime/symtabinl.go): code tells which inlined call it belongs to; that
  * call, which function was inlined and at which instruction of its caller; that instruction again,
- * which call it belongs to, until it is none. File and line are those of each instruction. */
+ * which call it belongs to, until it is none. File and line are those of each instruction. Before
+ * Go 1.20 calls tell their callers and lines also themselves, and are right more often. */
 #include "symbol/go_names.h"
 
 #include <errno.h>
@@ -87,57 +88,65 @@ static int read_name(struct finder *f, uint32_t name, struct place *ret)
     return len > 1 && len <= NAMES_TEXT_MAX ? 0 : -EBADMSG;
 }
 
-static int read_line(struct finder *f, uint64_t pc, struct place *ret)
+/* A function at an address, from the innermost out. */
+struct step {
+    uint32_t name;
+    int32_t file, line; /* of what it executes; GO_NONE: unknown */
+};
+
+static int read_line(struct finder *f, const struct step *step, struct place *ret)
 {
-    int32_t file = go_values_at(&f->files, pc), line = go_values_at(&f->lines, pc);
     ret->file = f->texts.len;
-    if (file < 0 || line <= 0)
+    if (step->file < 0 || step->line <= 0)
         return 0;
-    int r = go_symtab_file(&f->image, &f->record, file, &f->left, &f->texts);
+    int r = go_symtab_file(&f->image, &f->record, step->file, &f->left, &f->texts);
     if (r < 0)
         return is_fatal(r) ? r : 0;
     ret->has_file = true;
-    ret->line = (uint32_t)line;
+    ret->line = (uint32_t)step->line;
     return 0;
 }
 
-struct step {
-    uint64_t pc;   /* from the function's start */
-    uint32_t name; /* of the function it belongs to */
-};
+/* The step of an instruction, and the number of the call that it belongs to. */
+static struct step step_at(const struct finder *f, uint64_t pc, int32_t *ret_number)
+{
+    *ret_number = go_values_at(&f->inlined, pc);
+    return (struct step){.file = go_values_at(&f->files, pc), .line = go_values_at(&f->lines, pc)};
+}
 
-/* From the innermost function out. */
 static int walk_calls(struct finder *f, uint64_t pc, struct step steps[DEPTH_MAX], size_t *ret)
 {
-    for (size_t n = 0; n < DEPTH_MAX; n++) {
+    int32_t number;
+    steps[0] = step_at(f, pc, &number);
+    for (size_t n = 0; number >= 0; *ret = ++n + 1) {
         struct go_call call;
-        int32_t number = go_values_at(&f->inlined, pc);
-        steps[n] = (struct step){pc, f->record.name};
-        if (number < 0) {
-            *ret = n + 1;
-            return 0;
-        }
-        int r = go_symtab_call(&f->image, &f->record, number, &call);
+        int r = n + 1 < DEPTH_MAX ? go_symtab_call(&f->image, &f->record, number, &call) : -EBADMSG;
         if (r < 0)
             return r;
         steps[n].name = call.name;
-        pc = call.caller;
+        if (call.has_caller) {
+            steps[n + 1] = step_at(f, call.caller, &number);
+        } else {
+            steps[n + 1] = (struct step){.file = call.file, .line = call.line};
+            number = call.outer;
+        }
     }
-    return -EBADMSG;
+    return 0;
 }
 
 /* From the outermost function in; of more than CHAIN_FRAMES_MAX the outermost. */
 static int list_places(struct finder *f, uint64_t pc, struct place *to, size_t *ret)
 {
     struct step steps[DEPTH_MAX];
-    size_t depth = 0, n = 0;
+    size_t depth = 1, n = 0;
     int r = f->readable ? walk_calls(f, pc, steps, &depth) : -EBADMSG;
+    steps[depth - 1].name = f->record.name;
     for (; n < depth && n < CHAIN_FRAMES_MAX && r == 0; n++) {
         const struct step *step = &steps[depth - 1 - n];
         to[n] = (struct place){0};
         r = read_name(f, step->name, &to[n]);
         if (r == 0)
-            r = read_line(f, step->pc, &to[n]);
+            r = read_line(f, step, &to[n]);
     }
     if (r == 0)
         *ret = n;

@@ -269,20 +269,30 @@ void go_values_free(struct go_values *values)
 
 /* ---- inlined calls */
 
+#define CALL_BYTES_MAX 20u
+
 int go_symtab_call(const struct go_image *image, const struct go_record *record, int32_t number,
                    struct go_call *ret)
 {
-    bool short_form = image->header.version == GO_1_20;
-    uint8_t bytes[20];
-    size_t len = short_form ? 16 : 20;
+    bool has_caller = image->header.version == GO_1_20;
+    uint8_t bytes[CALL_BYTES_MAX];
+    size_t len = has_caller ? 16 : 20;
     uint64_t at;
     if (number < 0 || !record->tree ||
         __builtin_add_overflow(record->tree, (uint64_t)number * len, &at) ||
         go_image_read(image, at, bytes, len) < 0)
         return -EBADMSG;
-    struct go_call call = {.name = field(bytes, short_form ? 4 : 12),
-                           .caller = field(bytes, short_form ? 8 : 16)};
-    if (call.caller >= record->end - record->start)
+    struct go_call call = {.has_caller = has_caller};
+    if (has_caller) {
+        call.name = field(bytes, 4);
+        call.caller = field(bytes, 8);
+    } else {
+        call.name = field(bytes, 12);
+        call.outer = (int16_t)field(bytes, 0);
+        call.file = (int32_t)field(bytes, 4);
+        call.line = (int32_t)field(bytes, 8);
+    }
+    if (call.caller >= record->end - record->start || call.outer < GO_NONE)
         return -EBADMSG;
     *ret = call;
     return 0;
@@ -321,10 +331,11 @@ static int read_text(const struct go_image *image, uint64_t from, uint64_t to, u
     return -EBADMSG;
 }
 
+/* Go's runtime takes a name at 0 for none. The linker puts the first function's there. */
 int go_symtab_name(const struct go_image *image, uint32_t name, uint64_t *left, struct buf *to)
 {
     const struct go_header *h = &image->header;
-    return name ? read_text(image, h->names, h->units, name, left, to) : -EBADMSG;
+    return read_text(image, h->names, h->units, name, left, to);
 }
 
 int go_symtab_file(const struct go_image *image, const struct go_record *record, int32_t number,

@@ -18,11 +18,14 @@
  *     44    40    44  programs, addresses
  *
  *   1.16  1.20  inlined call
- *     12     4  the function's name
- *     16     8  an instruction with the line of the call, from the record's address
- *     20    16  its size */
+ *      0     -  number of the call it is a part of, of 2 bytes; -1: none
+ *      4     -  file (as programs number them) and line of the call
+ *     12     4  the name of the function that was inlined
+ *      -     8  an instruction with the line of the call, from the record's address. Before 1.20
+ * the same is at 16, but at times it is 0 where there was no such instruction 20    16  its size */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -59,8 +62,11 @@ void go_values_free(struct go_values *values);
 
 struct go_call {
     uint32_t name;   /* of the function that was inlined */
+    bool has_caller; /* from Go 1.20 on: */
     uint32_t caller; /* bytes from the outermost function's start, of an instruction of the caller's
                         at the line of the call */
+    int32_t outer;   /* before: the call that this one is a part of, or GO_NONE */
+    int32_t file, line; /* of the call */
 };
 
 /* The inlined call of a number. -EBADMSG. */

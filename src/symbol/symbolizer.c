@@ -420,8 +420,11 @@ static int ask_files(struct symbolizer *s, struct object *o, const struct files 
     int chains = find_chains(o, &f->file, addrs, count, &why);
     r = find_names(o, f, addrs, count, err);
     find_dwarf(s, o, f, addrs, count);
-    if (chains == 0 && o->has_chains && !(o->has_dwarf && s->worker))
+    if (chains == 0 && o->has_chains && !(o->has_dwarf && s->worker)) {
         chains = close_chains(o, addrs, count);
+        if (chains < 0)
+            err_errno(&why, chains, "naming %zu addresses", count);
+    }
     return r == 0 && chains < 0 ? err_set(err, chains, "%s", why.text) : r;
 }
 
