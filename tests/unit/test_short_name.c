@@ -31,68 +31,42 @@ static void names_of_cxx_lose_arguments_and_parameters(void **state)
     static const struct row rows[] = {
         {"std::vector<int, std::allocator<int> >::push_back(int const&)",
          "std::vector<…>::push_back"},
-        {"main::{lambda()#1}::operator()() const",
-         "main::{lambda#1}::operator()"},
-        {"main::{lambda(int, char)#2}::_FUN(int, char)",
-         "main::{lambda#2}::_FUN"},
-        {"ns::(anonymous namespace)::f(int)",
-         "ns::(anon)::f"},
-        {"(anonymous namespace)::g()",
-         "(anon)::g"},
-        {"llvm::operator<<(llvm::raw_ostream&, llvm::AANoReturn const&)",
-         "llvm::operator<<"},
-        {"llvm::operator<< <llvm::BasicBlock, llvm::Loop>(llvm::raw_ostream&, llvm::LoopBase<llvm::BasicBlock, llvm::Loop> const&)",
+        {"main::{lambda()#1}::operator()() const", "main::{lambda#1}::operator()"},
+        {"main::{lambda(int, char)#2}::_FUN(int, char)", "main::{lambda#2}::_FUN"},
+        {"ns::(anonymous namespace)::f(int)", "ns::(anon)::f"},
+        {"(anonymous namespace)::g()", "(anon)::g"},
+        {"llvm::operator<<(llvm::raw_ostream&, llvm::AANoReturn const&)", "llvm::operator<<"},
+        {"llvm::operator<< <llvm::BasicBlock, llvm::Loop>(llvm::raw_ostream&, "
+         "llvm::LoopBase<llvm::BasicBlock, llvm::Loop> const&)",
          "llvm::operator<< <…>"},
-        {"A::operator<(A const&) const",
-         "A::operator<"},
-        {"std::operator< <int>(int)",
-         "std::operator< <…>"},
-        {"A::operator->() const",
-         "A::operator->"},
-        {"A::operator()(int) const",
-         "A::operator()"},
-        {"A::operator bool() const",
-         "A::operator bool"},
+        {"A::operator<(A const&) const", "A::operator<"},
+        {"std::operator< <int>(int)", "std::operator< <…>"},
+        {"A::operator->() const", "A::operator->"},
+        {"A::operator()(int) const", "A::operator()"},
+        {"A::operator bool() const", "A::operator bool"},
         {"A::operator std::vector<int, std::allocator<int> >() const",
          "A::operator std::vector<…>"},
-        {"A::operator B*<int>()",
-         "A::operator B*<…>"},
-        {"operator new[](unsigned long)",
-         "operator new[]"},
-        {"operator delete(void*, unsigned long)",
-         "operator delete"},
-        {"operator\"\" _kg(char const*)",
-         "operator\"\" _kg"},
-        {"polly::Scop::getNameStr[abi:cxx11]() const",
-         "polly::Scop::getNameStr"},
-        {"std::__cxx11::basic_string<char, std::char_traits<char>, std::allocator<char> >::_M_append(char const*, unsigned long)",
+        {"A::operator B*<int>()", "A::operator B*<…>"},
+        {"operator new[](unsigned long)", "operator new[]"},
+        {"operator delete(void*, unsigned long)", "operator delete"},
+        {"operator\"\" _kg(char const*)", "operator\"\" _kg"},
+        {"polly::Scop::getNameStr[abi:cxx11]() const", "polly::Scop::getNameStr"},
+        {"std::__cxx11::basic_string<char, std::char_traits<char>, std::allocator<char> "
+         ">::_M_append(char const*, unsigned long)",
          "std::basic_string<…>::_M_append"},
-        {"std::__1::vector<int>::clear()",
-         "std::vector<…>::clear"},
-        {"foo(int) [clone .cold]",
-         "foo [cold]"},
-        {"foo(int) [clone .isra.0] [clone .cold]",
-         "foo [cold]"},
-        {"foo(int) [clone .constprop.0]",
-         "foo"},
-        {"f<(E)3, &g, (1)<<(2), ((3)>(2))>(int)",
-         "f<…>"},
-        {"f<&A::operator<, int>(int)",
-         "f<…>"},
-        {"std::foo(int)@plt",
-         "std::foo@plt"},
-        {"virtual thunk to A::f(int)",
-         "virtual thunk to A::f"},
-        {"void f<int>(int)",
-         "void f<…>"},
-        {"main()::<lambda(int)>",
-         "main::<lambda>"},
-        {"foo()::{unnamed type#1}::operator()() const",
-         "foo::{unnamed type#1}::operator()"},
-        {"std::function<void (int)>::operator()(int) const",
-         "std::function<…>::operator()"},
-        {"A<B>::~A()",
-         "A<…>::~A"},
+        {"std::__1::vector<int>::clear()", "std::vector<…>::clear"},
+        {"foo(int) [clone .cold]", "foo [cold]"},
+        {"foo(int) [clone .isra.0] [clone .cold]", "foo [cold]"},
+        {"foo(int) [clone .constprop.0]", "foo"},
+        {"f<(E)3, &g, (1)<<(2), ((3)>(2))>(int)", "f<…>"},
+        {"f<&A::operator<, int>(int)", "f<…>"},
+        {"std::foo(int)@plt", "std::foo@plt"},
+        {"virtual thunk to A::f(int)", "virtual thunk to A::f"},
+        {"void f<int>(int)", "void f<…>"},
+        {"main()::<lambda(int)>", "main::<lambda>"},
+        {"foo()::{unnamed type#1}::operator()() const", "foo::{unnamed type#1}::operator()"},
+        {"std::function<void (int)>::operator()(int) const", "std::function<…>::operator()"},
+        {"A<B>::~A()", "A<…>::~A"},
     };
     check(NAME_OF_CODE, rows, ARRAY_LEN(rows));
 }
@@ -100,32 +74,22 @@ static void names_of_cxx_lose_arguments_and_parameters(void **state)
 static void of_rusts_types_the_last_name_stays(void **state)
 {
     static const struct row rows[] = {
-        {"<alloc::vec::Vec<T> as core::iter::Extend<T>>::extend",
-         "<Vec<…> as Extend<…>>::extend"},
-        {"<alloc::vec::Vec<u8>>::push",
-         "alloc::vec::Vec<…>::push"},
-        {"alloc::vec::Vec<T>::push",
-         "alloc::vec::Vec<…>::push"},
-        {"core::ptr::drop_in_place::<alloc::string::String>",
-         "core::ptr::drop_in_place<…>"},
-        {"core::ptr::drop_in_place<alloc::string::String>",
-         "core::ptr::drop_in_place<…>"},
-        {"<&mut I as core::iter::traits::iterator::Iterator>::next",
-         "<&mut I as Iterator>::next"},
-        {"<[T] as alloc::borrow::ToOwned>::to_owned",
-         "<[T] as ToOwned>::to_owned"},
-        {"<core::iter::adapters::map::Map<I, F> as core::iter::traits::iterator::Iterator>::fold::<(), core::x::{closure#0}>",
+        {"<alloc::vec::Vec<T> as core::iter::Extend<T>>::extend", "<Vec<…> as Extend<…>>::extend"},
+        {"<alloc::vec::Vec<u8>>::push", "alloc::vec::Vec<…>::push"},
+        {"alloc::vec::Vec<T>::push", "alloc::vec::Vec<…>::push"},
+        {"core::ptr::drop_in_place::<alloc::string::String>", "core::ptr::drop_in_place<…>"},
+        {"core::ptr::drop_in_place<alloc::string::String>", "core::ptr::drop_in_place<…>"},
+        {"<&mut I as core::iter::traits::iterator::Iterator>::next", "<&mut I as Iterator>::next"},
+        {"<[T] as alloc::borrow::ToOwned>::to_owned", "<[T] as ToOwned>::to_owned"},
+        {"<core::iter::adapters::map::Map<I, F> as "
+         "core::iter::traits::iterator::Iterator>::fold::<(), core::x::{closure#0}>",
          "<Map<…> as Iterator>::fold<…>"},
-        {"<<T as a::B>::C as d::E>::f",
-         "<C as E>::f"},
+        {"<<T as a::B>::C as d::E>::f", "<C as E>::f"},
         {"<mycrate::S as core::ops::function::FnOnce<()>>::call_once::{shim:vtable#0}",
          "<S as FnOnce<…>>::call_once::{shim:vtable#0}"},
-        {"<dyn core::fmt::Debug + core::marker::Send as a::B>::x",
-         "<dyn Debug + Send as B>::x"},
-        {"<fn(a::A) -> b::B as c::C>::f",
-         "<fn(A) -> B as C>::f"},
-        {"<(a::A, b::B) as c::C>::f",
-         "<(A, B) as C>::f"},
+        {"<dyn core::fmt::Debug + core::marker::Send as a::B>::x", "<dyn Debug + Send as B>::x"},
+        {"<fn(a::A) -> b::B as c::C>::f", "<fn(A) -> B as C>::f"},
+        {"<(a::A, b::B) as c::C>::f", "<(A, B) as C>::f"},
         {"std::thread::local::LocalKey<T>::with::{{closure}}",
          "std::thread::local::LocalKey<…>::with::{{closure}}"},
     };
@@ -135,18 +99,13 @@ static void of_rusts_types_the_last_name_stays(void **state)
 static void names_of_go_lose_the_path_of_their_package(void **state)
 {
     static const struct row rows[] = {
-        {"github.com/acme/shop/cart.(*Cart).Total",
-         "cart.(*Cart).Total"},
-        {"github.com/acme/shop/cart.Sum[...]",
-         "cart.Sum[...]"},
+        {"github.com/acme/shop/cart.(*Cart).Total", "cart.(*Cart).Total"},
+        {"github.com/acme/shop/cart.Sum[...]", "cart.Sum[...]"},
         {"github.com/acme/shop/cart.Sum[go.shape.[]github.com/x/y.T]",
          "cart.Sum[go.shape.[]github.com/x/y.T]"},
-        {"github.com/acme/shop/cart.(*Cart).Total.func1",
-         "cart.(*Cart).Total.func1"},
-        {"net/http.(*conn).serve",
-         "http.(*conn).serve"},
-        {"gopkg.in/yaml%2ev3.Unmarshal",
-         "yaml.v3.Unmarshal"},
+        {"github.com/acme/shop/cart.(*Cart).Total.func1", "cart.(*Cart).Total.func1"},
+        {"net/http.(*conn).serve", "http.(*conn).serve"},
+        {"gopkg.in/yaml%2ev3.Unmarshal", "yaml.v3.Unmarshal"},
     };
     check(NAME_OF_CODE, rows, ARRAY_LEN(rows));
 }
@@ -154,10 +113,10 @@ static void names_of_go_lose_the_path_of_their_package(void **state)
 static void names_of_d_lose_arguments_and_parameters(void **state)
 {
     static const struct row rows[] = {
-        {"std.digest.WrapperDigest!(std.digest.sha.SHA!(1024u, 256u).SHA).WrapperDigest.put(scope const(ubyte)[]...)",
+        {"std.digest.WrapperDigest!(std.digest.sha.SHA!(1024u, 256u).SHA).WrapperDigest.put(scope "
+         "const(ubyte)[]...)",
          "std.digest.WrapperDigest!(…).WrapperDigest.put"},
-        {"core.cpuid.cpuidX86()",
-         "core.cpuid.cpuidX86"},
+        {"core.cpuid.cpuidX86()", "core.cpuid.cpuidX86"},
     };
     check(NAME_OF_CODE, rows, ARRAY_LEN(rows));
 }
@@ -165,14 +124,10 @@ static void names_of_d_lose_arguments_and_parameters(void **state)
 static void clones_of_c_functions_say_only_that_they_are_cold(void **state)
 {
     static const struct row rows[] = {
-        {"foo.part.0",
-         "foo"},
-        {"foo.cold",
-         "foo [cold]"},
-        {"foo.isra.0.cold",
-         "foo [cold]"},
-        {"foo.constprop.3",
-         "foo"},
+        {"foo.part.0", "foo"},
+        {"foo.cold", "foo [cold]"},
+        {"foo.isra.0.cold", "foo [cold]"},
+        {"foo.constprop.3", "foo"},
     };
     check(NAME_OF_CODE, rows, ARRAY_LEN(rows));
 }
@@ -235,14 +190,18 @@ static void other_names_stay(void **state)
         {"((", "(("},
         {"[clone .cold]", "[clone .cold]"},
         {"<a as ", "<a as "},
-        {"std::__exception_ptr::exception_ptr::operator void (std::__exception_ptr::exception_ptr::*)()() const", "std::__exception_ptr::exception_ptr::operator void (std::__exception_ptr::exception_ptr::*)()() const"},
+        {"std::__exception_ptr::exception_ptr::operator void "
+         "(std::__exception_ptr::exception_ptr::*)()() const",
+         "std::__exception_ptr::exception_ptr::operator void "
+         "(std::__exception_ptr::exception_ptr::*)()() const"},
     };
     check(NAME_OF_CODE, rows, ARRAY_LEN(rows));
 }
 
 static void a_name_too_long_or_nested_too_deep_stays(void **state)
 {
-    static const char *const parts[] = {"a<", "a(", "<", "{lambda(", "<<T as ", "operator<", "[clone ", "a::"};
+    static const char *const parts[] = {"a<",      "a(",        "<",       "{lambda(",
+                                        "<<T as ", "operator<", "[clone ", "a::"};
     static char shown[SHORT_NAME_MAX];
     for (size_t p = 0; p < ARRAY_LEN(parts); p++) {
         _cleanup_free_ char *name = calloc(1, 2 * SHORT_NAME_MAX);
