@@ -5,13 +5,11 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 #include <uthash.h>
@@ -22,6 +20,7 @@
 #include "agent/record.h"
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/fs.h"
 #include "symbol/elf.h"
 
 #define DELETED " (deleted)"
@@ -230,20 +229,10 @@ bool object_wants_open(struct objects *objects, struct object *object, uint32_t 
     return wants;
 }
 
-/* The path is the process's own: an absolute symbolic link in it counts from the process's root,
- * not ours. openat2 is of kernel 5.6; before, no link is followed at the end, and what was opened
- * is compared with what was mapped in any case. */
 static int open_below(const char *root, const char *path)
 {
     _cleanup_close_ int dir = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (dir < 0)
-        return -errno;
-    struct open_how how = {.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
-                           .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
-    int fd = (int)syscall(SYS_openat2, dir, path, &how, sizeof(how));
-    if (fd < 0 && (errno == ENOSYS || errno == EPERM))
-        fd = openat(dir, path + strspn(path, "/"), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
-    return fd < 0 ? -errno : fd;
+    return dir < 0 ? -errno : fs_open_in_root(dir, path);
 }
 
 uint8_t object_build_id(struct objects *objects, const struct object *object,

@@ -10,7 +10,8 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 
-#define SEGMENTS_MAX 1024u /* real files have some ten */
+#define SEGMENTS_MAX      1024u /* real files have some ten */
+#define SECTION_NAMES_MAX (1u << 20)
 
 int elf_file_read(const struct elf_file *file, uint64_t offset, void *to, size_t len)
 {
@@ -66,6 +67,7 @@ static void widen_header(struct elf_file *file, const Elf32_Ehdr *h)
         .e_phnum = h->e_phnum,
         .e_shentsize = h->e_shentsize,
         .e_shnum = h->e_shnum,
+        .e_shstrndx = h->e_shstrndx,
     };
 }
 
@@ -219,4 +221,55 @@ void elf_file_close(struct elf_file *file)
     free(file->sections);
     file->segments = NULL;
     file->sections = NULL;
+}
+
+static int read_section_names(const struct elf_file *file, char **ret, size_t *ret_len)
+{
+    if (file->header.e_shstrndx >= file->section_count)
+        return -ENOENT;
+    const GElf_Shdr *section = &file->sections[file->header.e_shstrndx];
+    if (section->sh_type != SHT_STRTAB || section->sh_size == 0)
+        return -ENOENT;
+    if (section->sh_size > SECTION_NAMES_MAX)
+        return -EFBIG;
+    size_t len = (size_t)section->sh_size;
+    _cleanup_free_ char *names = malloc(len + 1);
+    if (!names)
+        return -ENOMEM;
+    int r = elf_file_read(file, section->sh_offset, names, len);
+    if (r < 0)
+        return r;
+    names[len] = 0;
+    *ret = TAKE_PTR(names);
+    *ret_len = len;
+    return 0;
+}
+
+int elf_file_find_section(const struct elf_file *file, const char *name, GElf_Shdr *ret)
+{
+    _cleanup_free_ char *names = NULL;
+    size_t len = 0;
+    int r = read_section_names(file, &names, &len);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < file->section_count; i++) {
+        const GElf_Shdr *section = &file->sections[i];
+        if (section->sh_name >= len || strcmp(names + section->sh_name, name) != 0)
+            continue;
+        *ret = *section;
+        return 0;
+    }
+    return -ENOENT;
+}
+
+/* .zdebug_info is GNU's form of compression before the gABI had one. */
+bool elf_file_has_dwarf(const struct elf_file *file)
+{
+    static const char *const names[] = {".debug_info", ".zdebug_info"};
+    GElf_Shdr section;
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (elf_file_find_section(file, names[i], &section) == 0 && section.sh_type != SHT_NOBITS &&
+            section.sh_size)
+            return true;
+    return false;
 }

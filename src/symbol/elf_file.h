@@ -36,3 +36,9 @@ int elf_file_translate(const struct elf_file *file, Elf_Type type, void *bytes, 
 /* Size of one symbol in the file, and the i-th of translated ones. */
 size_t elf_file_symbol_bytes(const struct elf_file *file);
 GElf_Sym elf_file_symbol(const struct elf_file *file, const void *symbols, size_t i);
+
+/* The section of that name: *ret is a copy of its header. -ENOENT; -EBADMSG. */
+int elf_file_find_section(const struct elf_file *file, const char *name, GElf_Shdr *ret);
+
+/* Whether it has DWARF, in this file or, by .gnu_debugaltlink, partly in another. */
+bool elf_file_has_dwarf(const struct elf_file *file);
