@@ -109,7 +109,7 @@ int builder_new(const struct builder_config *config, struct objects *objects,
                WIRE_MAX_SAMPLES);
     int r = read_machine(b, config->node, err);
     if (r == 0)
-        r = naming_new(config->symbol_bytes, objects, &b->names, err);
+        r = naming_new(config->symbol_bytes, config->exact, objects, &b->names, err);
     if (r < 0) {
         builder_free(&b);
         return r;

@@ -2,6 +2,7 @@
  * files happens here. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,6 +17,7 @@ struct builder_config {
     const char *node; /* its name */
     int64_t period_ns;
     size_t symbol_bytes; /* cap on remembered names */
+    bool exact;          /* named frames keep the sample's address */
 };
 
 /* Copies the config. Reads the machine's boot id, kernel and architecture. */
@@ -24,8 +26,8 @@ int builder_new(const struct builder_config *config, struct objects *objects,
 void builder_free(struct builder **builder);
 
 /* The batch's memory is the builder's, valid until the next build. Its seq and counters are the
- * caller's to fill. Frames that a symbol names are at the symbol's start: two addresses in one
- * function are one frame. */
+ * caller's to fill. Frames that a symbol names are at the symbol's start, unless exact: two addresses
+ * in one function are one frame. */
 int builder_build(struct builder *builder, const struct window *window, struct batch *ret,
                   struct err *err);
 

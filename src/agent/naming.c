@@ -20,6 +20,7 @@
 
 struct naming {
     struct objects *objects;
+    bool exact;
     struct symbolizer *symbolizer;
     struct kallsyms *kallsyms; /* NULL: hidden */
     int64_t kallsyms_loaded_ns;
@@ -44,12 +45,14 @@ static void load_kallsyms(struct naming *n)
     n->kallsyms = fresh;
 }
 
-int naming_new(size_t max_bytes, struct objects *objects, struct naming **ret, struct err *err)
+int naming_new(size_t max_bytes, bool exact, struct objects *objects, struct naming **ret,
+               struct err *err)
 {
     struct naming *n = calloc(1, sizeof(*n));
     if (!n)
         return err_errno(err, -ENOMEM, "names");
     n->objects = objects;
+    n->exact = exact;
     int r = symbolizer_new(max_bytes, &n->symbolizer, err);
     if (r < 0) {
         naming_free(&n);
@@ -151,7 +154,8 @@ static enum naming_source find_in_file(struct naming *n, struct object *object,
     if (!all_translated)
         return r == -ENOENT && !ctx.found ? NAMING_NO_FILE : NAMING_NO_ELF;
     for (size_t i = 0; i < count; i++) {
-        ret[i].address = addrs[i].frame_count ? addrs[i].start : addrs[i].address;
+        bool at_start = addrs[i].frame_count && !n->exact;
+        ret[i].address = at_start ? addrs[i].start : addrs[i].address;
         ret[i].frames = addrs[i].frames;
         ret[i].frame_count = addrs[i].frame_count;
     }
@@ -173,6 +177,11 @@ enum naming_source naming_find(struct naming *names, struct object *object, cons
             ret[i] = (struct name){.address = offsets[i]};
         return NAMING_FILE;
     }
+}
+
+bool naming_is_exact(const struct naming *names)
+{
+    return names->exact;
 }
 
 size_t naming_bytes(const struct naming *names)

@@ -13,7 +13,8 @@ struct objects;
 struct symbol_frame;
 
 struct name {
-    uint64_t address; /* of the symbol if there is a name; else as format.h has it */
+    uint64_t address; /* of the symbol if there is a name, unless exact ones are wanted; else as
+                         format.h has it */
     const struct symbol_frame *frames; /* the outermost function first, the others inlined into the
                                           one before; NULL, 0: no name. Valid until the next
                                           naming_find */
@@ -27,9 +28,12 @@ enum naming_source {
     NAMING_NO_ELF,  /* it is no ELF file, or a damaged one; likewise */
 };
 
-/* Remembers up to `max_bytes` of files' symbols. */
-int naming_new(size_t max_bytes, struct objects *objects, struct naming **ret, struct err *err);
+/* Remembers up to `max_bytes` of files' symbols. `exact`: addresses of files' functions are the
+ * sample's own, not the symbol's, so that debug information elsewhere can tell the line. */
+int naming_new(size_t max_bytes, bool exact, struct objects *objects, struct naming **ret,
+               struct err *err);
 void naming_free(struct naming **names);
+bool naming_is_exact(const struct naming *names);
 
 /* Fills `ret` for each offset. What failed leaves names out. */
 enum naming_source naming_find(struct naming *names, struct object *object, const uint64_t *offsets,
