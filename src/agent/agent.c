@@ -147,6 +147,7 @@ static int start_all(struct agent *a, const struct agent_options *o, struct err 
         .period_ns =
             o->replay ? (int64_t)a->recording.period_ns : NS_PER_SEC / (int64_t)o->frequency,
         .symbol_bytes = o->symbol_bytes,
+        .worker = "/proc/self/exe",
         .exact = o->exact_addresses,
     };
     r = namer_start(&config, a->objects, a->opener, &a->counters, a->spool, a->ship, &a->namer,

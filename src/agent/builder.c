@@ -109,7 +109,9 @@ int builder_new(const struct builder_config *config, struct objects *objects,
                WIRE_MAX_SAMPLES);
     int r = read_machine(b, config->node, err);
     if (r == 0)
-        r = naming_new(config->symbol_bytes, config->exact, objects, &b->names, err);
+        r = naming_new(config->symbol_bytes, config->worker, objects, counters, &b->names, err);
+    if (r == 0 && config->exact)
+        naming_keep_addresses(b->names);
     if (r < 0) {
         builder_free(&b);
         return r;
@@ -271,8 +273,10 @@ static int build_tables(struct builder *b, const struct window *w)
         return -ENOMEM;
     uint32_t row;
     int r = strings_add(&b->strings, "", &row);
+    naming_begin(b->names);
     if (r == 0)
         r = frames_name(&b->frames, b->names, w);
+    naming_end(b->names);
     if (r == 0)
         r = build_stacks(b, w);
     if (r == 0)

@@ -17,6 +17,7 @@ struct builder_config {
     const char *node; /* its name */
     int64_t period_ns;
     size_t symbol_bytes; /* cap on remembered names */
+    const char *worker;  /* program that reads DWARF (symbol/worker.h); NULL: none */
     bool exact;          /* named frames keep the sample's address */
 };
 

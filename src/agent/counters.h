@@ -46,6 +46,8 @@
     X(files_opened, "Executable files opened to be named from.")                                   \
     X(files_not_opened, "Executable files that could not be found again as they were mapped.")     \
     X(opens_dropped, "Files not looked for because too many waited for it.")                       \
+    X(symbol_workers_started, "Processes started to read DWARF.")                                  \
+    X(symbol_workers_failed, "Of these, how many died of what they read, or did not answer.")      \
     X(unsymbolized_no_file, "Samples whose innermost frame has no name: its file was not found.")  \
     X(unsymbolized_no_elf, "Samples whose innermost frame has no name: its file is no ELF file.")  \
     X(unsymbolized_no_symbol, "Samples whose innermost frame has no name: no symbol covers it.")   \

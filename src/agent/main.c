@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "symbol/worker.h"
 
 struct command_line {
     int argc;
@@ -122,6 +123,8 @@ static int run(const struct command_line *line, const struct agent_options *opti
 
 int main(int argc, char **argv)
 {
+    if (argc == 2 && strcmp(argv[1], WORKER_ARGUMENT) == 0)
+        return worker_main();
     struct command_line line = {argc, argv};
     struct agent_options options = {0};
     enum options_action action = OPTIONS_RUN;

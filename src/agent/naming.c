@@ -7,20 +7,29 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/counters.h"
 #include "agent/object.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "symbol/debug_file.h"
 #include "symbol/kallsyms.h"
 #include "symbol/symbol.h"
+#include "symbol/worker.h"
 
 /* A module loaded since brings symbols; reading kallsyms costs some 100 ms. */
 #define KALLSYMS_RELOAD_NS (60 * NS_PER_SEC)
 
+/* In a window, besides what a worker is late. What is left open by then comes with the next. */
+#define DWARF_NS (600 * NS_PER_MS)
+
 struct naming {
     struct objects *objects;
     bool exact;
+    struct counters *counters;
+    struct worker *worker;                    /* NULL: none */
+    uint64_t workers_started, workers_failed; /* of it, counted already */
     struct symbolizer *symbolizer;
     struct kallsyms *kallsyms; /* NULL: hidden */
     int64_t kallsyms_loaded_ns;
@@ -45,15 +54,17 @@ static void load_kallsyms(struct naming *n)
     n->kallsyms = fresh;
 }
 
-int naming_new(size_t max_bytes, bool exact, struct objects *objects, struct naming **ret,
-               struct err *err)
+int naming_new(size_t max_bytes, const char *worker, struct objects *objects,
+               struct counters *counters, struct naming **ret, struct err *err)
 {
     struct naming *n = calloc(1, sizeof(*n));
     if (!n)
         return err_errno(err, -ENOMEM, "names");
     n->objects = objects;
-    n->exact = exact;
+    n->counters = counters;
     int r = symbolizer_new(max_bytes, &n->symbolizer, err);
+    if (r == 0 && worker)
+        r = worker_new(worker, &n->worker, err);
     if (r < 0) {
         naming_free(&n);
         return r;
@@ -68,10 +79,29 @@ void naming_free(struct naming **names)
     if (!*names)
         return;
     symbolizer_free(&(*names)->symbolizer);
+    worker_free(&(*names)->worker);
     kallsyms_free(&(*names)->kallsyms);
     free((*names)->kernel_frames);
     free(*names);
     *names = NULL;
+}
+
+void naming_begin(struct naming *names)
+{
+    if (names->worker)
+        symbolizer_use_worker(names->symbolizer, names->worker, DWARF_NS);
+}
+
+void naming_end(struct naming *names)
+{
+    if (!names->worker)
+        return;
+    worker_rest(names->worker);
+    uint64_t started = worker_started(names->worker), failed = worker_failed(names->worker);
+    counter_add(names->counters, symbol_workers_started, started - names->workers_started);
+    counter_add(names->counters, symbol_workers_failed, failed - names->workers_failed);
+    names->workers_started = started;
+    names->workers_failed = failed;
 }
 
 static bool any_unknown(const struct naming *n, const uint64_t *addresses, size_t count)
@@ -122,13 +152,14 @@ struct open_ctx {
     bool found;
 };
 
-static int open_object(void *ctx, struct err *err)
+static int open_object(void *ctx, struct debug_files *ret_debug, struct err *err)
 {
     struct open_ctx *c = ctx;
     int fd = object_dup_fd(c->objects, c->object);
     if (fd < 0)
         return err_errno(err, fd, "%s was not found", c->object->path);
     c->found = true;
+    object_dup_debug(c->objects, c->object, ret_debug);
     return fd;
 }
 
@@ -177,6 +208,11 @@ enum naming_source naming_find(struct naming *names, struct object *object, cons
             ret[i] = (struct name){.address = offsets[i]};
         return NAMING_FILE;
     }
+}
+
+void naming_keep_addresses(struct naming *names)
+{
+    names->exact = true;
 }
 
 bool naming_is_exact(const struct naming *names)

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct counters;
 struct err;
 struct naming;
 struct object;
@@ -28,12 +29,21 @@ enum naming_source {
     NAMING_NO_ELF,  /* it is no ELF file, or a damaged one; likewise */
 };
 
-/* Remembers up to `max_bytes` of files' symbols. `exact`: addresses of files' functions are the
- * sample's own, not the symbol's, so that debug information elsewhere can tell the line. */
-int naming_new(size_t max_bytes, bool exact, struct objects *objects, struct naming **ret,
-               struct err *err);
+/* Remembers up to `max_bytes` of files' symbols. `worker`: the program that reads DWARF (worker.h);
+ * NULL: it is not read. */
+int naming_new(size_t max_bytes, const char *worker, struct objects *objects,
+               struct counters *counters, struct naming **ret, struct err *err);
 void naming_free(struct naming **names);
+
+/* From here on the address of a file's function is the sample's own, not the symbol's, so that debug
+ * information elsewhere can tell the line. */
+void naming_keep_addresses(struct naming *names);
 bool naming_is_exact(const struct naming *names);
+
+/* Around all that is asked for one window: between them DWARF may be read for most of a second, and
+ * its process is there. */
+void naming_begin(struct naming *names);
+void naming_end(struct naming *names);
 
 /* Fills `ret` for each offset. What failed leaves names out. */
 enum naming_source naming_find(struct naming *names, struct object *object, const uint64_t *offsets,

@@ -19,14 +19,19 @@
 #include "agent/priority.h"
 #include "agent/record.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/fs.h"
+#include "symbol/debug_file.h"
 #include "symbol/elf.h"
 
 #define DELETED " (deleted)"
 
 /* In a window, an object that one process's files do not show may be found with the next. */
 #define OPEN_ATTEMPTS 4
+
+/* Debug files are mostly there or not: not looked for in each window. */
+#define DEBUG_RETRY_NS (300 * NS_PER_SEC)
 
 struct entry {
     struct object object; /* first: a struct object * is a struct entry * */
@@ -36,6 +41,9 @@ struct entry {
     uint8_t build_id_len; /* these and what follows change, under the lock */
     uint8_t build_id[WIRE_MAX_BUILD_ID];
     int fd;
+    struct debug_files debug;
+    struct debug_file_stamp debug_stamp;
+    int64_t debug_retry_ns;
     uint32_t wanted_window;
     unsigned attempts;
     pid_t last_pid;
@@ -61,6 +69,7 @@ static void free_entry(struct entry *e)
 {
     if (e->fd >= 0)
         close(e->fd);
+    debug_files_close(&e->debug);
     free((char *)e->object.path);
     free(e);
 }
@@ -148,6 +157,7 @@ static struct entry *new_entry(const struct record_mmap *m, enum object_kind kin
     e->minor = m->minor;
     e->inode = m->inode;
     e->fd = -1;
+    e->debug = (struct debug_files){-1, -1};
     return e;
 }
 
@@ -309,57 +319,134 @@ static int find_file(const struct identity *i, const struct object_place *place,
                      place->pid, mapped < 0 ? strerrordesc_np(-mapped) : "another file", advice);
 }
 
+/* The process's root, if it is still there, its parent's else, and our own, which may be the same
+ * one. */
+static size_t open_roots(const struct object_place *place, int ret[2])
+{
+    const pid_t pids[] = {place->pid, place->ppid};
+    size_t count = 0;
+    for (size_t i = 0; i < ARRAY_LEN(pids) && count == 0; i++) {
+        char path[40];
+        snprintf(path, sizeof(path), "/proc/%d/root", pids[i]);
+        int fd = pids[i] ? open(path, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+        if (fd >= 0)
+            ret[count++] = fd;
+    }
+    struct stat theirs, ours;
+    int own = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    bool is_same = count && own >= 0 && fstat(ret[0], &theirs) == 0 && fstat(own, &ours) == 0 &&
+                   theirs.st_dev == ours.st_dev && theirs.st_ino == ours.st_ino;
+    if (own >= 0 && !is_same)
+        ret[count++] = own;
+    else if (own >= 0)
+        close(own);
+    return count;
+}
+
+static void find_debug_files(const struct entry *e, int fd, const struct object_place *place,
+                             struct debug_file_stamp *stamp, struct debug_files *ret)
+{
+    int roots[2];
+    size_t count = open_roots(place, roots);
+    debug_files_find(fd, e->object.path, roots, count, stamp, ret, NULL);
+    for (size_t i = 0; i < count; i++)
+        close(roots[i]);
+}
+
+/* What an opening found, or was told. */
+struct opened {
+    int fd;
+    uint8_t build_id_len; /* 0: known before */
+    uint8_t build_id[WIRE_MAX_BUILD_ID];
+    bool looked_for_debug;
+    struct debug_files debug;
+    struct debug_file_stamp stamp;
+};
+
+/* Two threads may have opened it at once. */
+static void keep(struct objects *objects, struct entry *e, struct opened *o)
+{
+    pthread_mutex_lock(&objects->lock);
+    if (o->build_id_len) {
+        memcpy(e->build_id, o->build_id, o->build_id_len);
+        e->build_id_len = o->build_id_len;
+    }
+    if (o->looked_for_debug) {
+        e->debug_stamp = o->stamp;
+        bool found = o->debug.debug >= 0 || o->debug.alt >= 0;
+        e->debug_retry_ns = found ? 0 : clock_ns(CLOCK_MONOTONIC) + DEBUG_RETRY_NS;
+    }
+    if (e->fd < 0) {
+        e->fd = TAKE_FD(o->fd);
+        e->debug = o->debug;
+        o->debug = (struct debug_files){-1, -1};
+    }
+    pthread_mutex_unlock(&objects->lock);
+    cleanup_close(&o->fd);
+    debug_files_close(&o->debug);
+}
+
 int object_open(struct objects *objects, struct object *object, const struct object_place *place,
                 struct err *err)
 {
     struct entry *e = (struct entry *)object;
+    struct opened o = {.fd = -1, .debug = {-1, -1}};
     pthread_mutex_lock(&objects->lock);
     bool open_already = e->fd >= 0;
     struct identity identity = {.entry = e, .build_id_len = e->build_id_len};
     memcpy(identity.build_id, e->build_id, e->build_id_len);
+    o.stamp = e->debug_stamp;
+    o.looked_for_debug =
+        object->kind == OBJECT_ELF && clock_ns(CLOCK_MONOTONIC) >= e->debug_retry_ns;
     pthread_mutex_unlock(&objects->lock);
     if (open_already)
         return 0;
-    int fd = object->kind == OBJECT_VDSO ? elf_open_vdso(err) : find_file(&identity, place, err);
-    if (fd < 0)
-        return fd;
-    uint8_t id[WIRE_MAX_BUILD_ID];
+    o.fd = object->kind == OBJECT_VDSO ? elf_open_vdso(err) : find_file(&identity, place, err);
+    if (o.fd < 0)
+        return o.fd;
     size_t len = 0;
-    bool has_id = !identity.build_id_len && elf_read_build_id(fd, id, &len, NULL) == 0;
-    pthread_mutex_lock(&objects->lock);
-    if (has_id) {
-        memcpy(e->build_id, id, len);
-        e->build_id_len = (uint8_t)len;
-    }
-    if (e->fd < 0)
-        e->fd = TAKE_FD(fd);
-    pthread_mutex_unlock(&objects->lock);
-    if (fd >= 0)
-        close(fd);
+    if (!identity.build_id_len && elf_read_build_id(o.fd, o.build_id, &len, NULL) == 0)
+        o.build_id_len = (uint8_t)len;
+    if (o.looked_for_debug)
+        find_debug_files(e, o.fd, place, &o.stamp, &o.debug);
+    keep(objects, e, &o);
     return 0;
+}
+
+static int dup_fd(int fd)
+{
+    int copy = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    return fd < 0 ? -ENOENT : copy < 0 ? -errno : copy;
 }
 
 int object_dup_fd(struct objects *objects, struct object *object)
 {
     struct entry *e = (struct entry *)object;
     pthread_mutex_lock(&objects->lock);
-    int fd = e->fd < 0 ? -ENOENT : fcntl(e->fd, F_DUPFD_CLOEXEC, 0);
-    if (fd == -1)
-        fd = -errno;
+    int fd = dup_fd(e->fd);
     pthread_mutex_unlock(&objects->lock);
     return fd;
+}
+
+void object_dup_debug(struct objects *objects, struct object *object, struct debug_files *ret)
+{
+    struct entry *e = (struct entry *)object;
+    pthread_mutex_lock(&objects->lock);
+    int debug = dup_fd(e->debug.debug), alt = dup_fd(e->debug.alt);
+    pthread_mutex_unlock(&objects->lock);
+    *ret = (struct debug_files){debug < 0 ? -1 : debug, alt < 0 ? -1 : alt};
 }
 
 void object_close(struct objects *objects, struct object *object, uint32_t window)
 {
     struct entry *e = (struct entry *)object;
     pthread_mutex_lock(&objects->lock);
-    int fd = -1;
+    _cleanup_close_ int fd = -1;
+    _cleanup_(debug_files_close) struct debug_files debug = {-1, -1};
     if (e->wanted_window <= window) {
-        fd = e->fd;
-        e->fd = -1;
+        fd = TAKE_FD(e->fd);
+        debug = e->debug;
+        e->debug = (struct debug_files){-1, -1};
     }
     pthread_mutex_unlock(&objects->lock);
-    if (fd >= 0)
-        close(fd);
 }

@@ -10,6 +10,7 @@
 #include "symbol/symbol.h"
 #include "wire/format.h"
 
+struct debug_files;
 struct err;
 struct objects;
 struct record_mmap;
@@ -49,8 +50,9 @@ struct object_place {
  * another thread opens, since a file system may hang. `window` only grows. */
 bool object_wants_open(struct objects *objects, struct object *object, uint32_t window, pid_t pid);
 
-/* Finds the file and makes sure that it is the one that was mapped. 0 also if it is open already;
- * the error says which ways were tried. */
+/* Finds the file and makes sure that it is the one that was mapped, and its debug files, in the
+ * process's root and in ours. 0 also if it is open already; the error says which ways were tried.
+ */
 int object_open(struct objects *objects, struct object *object, const struct object_place *place,
                 struct err *err);
 
@@ -62,6 +64,9 @@ uint8_t object_build_id(struct objects *objects, const struct object *object,
 /* A descriptor of the caller's own, or -ENOENT if the file was never found. */
 int object_dup_fd(struct objects *objects, struct object *object);
 
-/* Closes the file unless a window later than `window` wants it: an open file would keep its file
+/* The same of its debug files, as far as there are any. */
+void object_dup_debug(struct objects *objects, struct object *object, struct debug_files *ret);
+
+/* Closes the files unless a window later than `window` wants it: an open file would keep its file
  * system from being unmounted. */
 void object_close(struct objects *objects, struct object *object, uint32_t window);

@@ -17,6 +17,10 @@ int elf_file_read(const struct elf_file *file, uint64_t offset, void *to, size_t
 {
     if (offset > file->bytes || len > file->bytes - offset)
         return -EBADMSG;
+    if (file->memory) {
+        memcpy(to, file->memory + offset, len);
+        return 0;
+    }
     for (size_t done = 0; done < len;) {
         ssize_t n = pread(file->fd, (char *)to + done, len - done, (off_t)(offset + done));
         if (n < 0 && errno == EINTR)
@@ -193,6 +197,22 @@ static int read_sections(struct elf_file *file)
     return 0;
 }
 
+static int read_headers(struct elf_file *file, struct elf_file *ret, struct err *err)
+{
+    int r = read_header(file);
+    if (r == -ENOEXEC)
+        return err_set(err, r, "no ELF file");
+    if (r == 0)
+        r = read_segments(file);
+    if (r == 0)
+        r = read_sections(file);
+    if (r < 0)
+        return err_errno(err, r, "reading the ELF headers");
+    *ret = *file;
+    *file = (struct elf_file){0};
+    return 0;
+}
+
 int elf_file_open(int fd, struct elf_file *ret, struct err *err)
 {
     struct stat st;
@@ -201,18 +221,13 @@ int elf_file_open(int fd, struct elf_file *ret, struct err *err)
     if (!S_ISREG(st.st_mode))
         return err_set(err, -ENOEXEC, "no regular file");
     _cleanup_(elf_file_close) struct elf_file file = {.fd = fd, .bytes = (uint64_t)st.st_size};
-    int r = read_header(&file);
-    if (r == -ENOEXEC)
-        return err_set(err, r, "no ELF file");
-    if (r == 0)
-        r = read_segments(&file);
-    if (r == 0)
-        r = read_sections(&file);
-    if (r < 0)
-        return err_errno(err, r, "reading the ELF headers");
-    *ret = file;
-    file = (struct elf_file){0};
-    return 0;
+    return read_headers(&file, ret, err);
+}
+
+int elf_file_open_memory(const void *bytes, size_t len, struct elf_file *ret, struct err *err)
+{
+    _cleanup_(elf_file_close) struct elf_file file = {.fd = -1, .memory = bytes, .bytes = len};
+    return read_headers(&file, ret, err);
 }
 
 void elf_file_close(struct elf_file *file)

@@ -14,7 +14,8 @@
 struct err;
 
 struct elf_file {
-    int fd; /* not owned */
+    int fd; /* not owned; -1: `memory` is the file */
+    const uint8_t *memory;
     uint64_t bytes;
     unsigned class, encoding; /* EI_CLASS, EI_DATA */
     GElf_Ehdr header;
@@ -25,6 +26,8 @@ struct elf_file {
 
 /* -ENOEXEC: no regular file or no ELF; -EBADMSG, -EFBIG: malformed or over a limit. */
 int elf_file_open(int fd, struct elf_file *ret, struct err *err);
+/* A file in memory, which stays the caller's and must outlive it. */
+int elf_file_open_memory(const void *bytes, size_t len, struct elf_file *ret, struct err *err);
 void elf_file_close(struct elf_file *file);
 
 /* Exactly `len` bytes. -EBADMSG if the file has no such bytes. */

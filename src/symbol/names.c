@@ -1,4 +1,4 @@
-/* names.c: takes the addresses asked of one ELF file, gives for each the symbol that covers it. See
+/* names.c: takes the addresses asked of one object, gives for each the symbol that covers it. See
  * names.h.
  *
  * A symbol table is read once, in pieces, in the order it has: each symbol finds the queries it
@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "symbol/name_files.h"
 
 #define SYMBOLS_MAX (8u << 20) /* of one table; a browser with all its symbols has ~2 million */
 #define PIECE       4096u      /* symbols read at a time */
@@ -83,14 +84,41 @@ static bool read_symbol(const struct elf_file *file, const GElf_Sym *sym, struct
     return true;
 }
 
+static int read_name(const struct elf_file *file, uint32_t strings, uint32_t name,
+                     char ret[NAMES_TEXT_MAX])
+{
+    if (strings >= file->section_count || file->sections[strings].sh_type != SHT_STRTAB)
+        return -EBADMSG;
+    const GElf_Shdr *section = &file->sections[strings];
+    if (name >= section->sh_size)
+        return -EBADMSG;
+    uint64_t room = section->sh_size - name;
+    /* Most names are short; a longer one is asked for again. */
+    static const size_t tries[] = {128, 1024, NAMES_TEXT_MAX};
+    for (size_t i = 0; i < ARRAY_LEN(tries); i++) {
+        size_t len = room < tries[i] ? (size_t)room : tries[i];
+        int r = elf_file_read(file, section->sh_offset + name, ret, len);
+        if (r < 0)
+            return r;
+        char *end = memchr(ret, 0, len);
+        if (!end)
+            continue;
+        char *version = memchr(ret, '@', len);
+        if (version && version < end)
+            *version = 0;
+        return *ret ? 0 : -ENOENT;
+    }
+    return -ENOENT;
+}
+
 /* The fewer underscores in front (write, not __write), then the shorter, then the first by bytes:
  * so the choice does not hang on the table's order. */
 static bool is_better_name(const struct search *s, uint32_t name, uint32_t than)
 {
     char a[NAMES_TEXT_MAX], b[NAMES_TEXT_MAX];
-    if (names_read(s->file, s->strings, name, a) < 0)
+    if (read_name(s->file, s->strings, name, a) < 0)
         return false;
-    if (names_read(s->file, s->strings, than, b) < 0)
+    if (read_name(s->file, s->strings, than, b) < 0)
         return true;
     size_t a_under = strspn(a, "_"), b_under = strspn(b, "_");
     if (a_under != b_under)
@@ -194,35 +222,29 @@ static int find_in_section(struct search *s, uint32_t type, struct err *err)
     return 0;
 }
 
-static int find_in_symtab(struct search *s, struct err *err)
-{
-    return find_in_section(s, SHT_SYMTAB, err);
-}
-
-static int find_in_dynsym(struct search *s, struct err *err)
-{
-    return find_in_section(s, SHT_DYNSYM, err);
-}
-
-/* Each answers what the ones before it left open. */
+/* Each answers what the ones before it left open. .gnu_debugdata has what .dynsym has not, and
+ * .dynsym has names as other programs link to them. */
 static const struct {
     const char *name;
-    int (*find)(struct search *s, struct err *err);
+    enum name_file file;
+    uint32_t section_type;
 } sources[] = {
-    {".symtab", find_in_symtab},
-    {".dynsym", find_in_dynsym},
+    {".symtab", NAME_FILE_MAIN, SHT_SYMTAB},
+    {"the debug file's .symtab", NAME_FILE_DEBUG, SHT_SYMTAB},
+    {".gnu_debugdata", NAME_FILE_MINI, SHT_SYMTAB},
+    {".dynsym", NAME_FILE_MAIN, SHT_DYNSYM},
 };
 
-int names_find(const struct elf_file *file, struct name_query *queries, size_t count,
-               struct err *err)
+int names_find(struct name_files *files, struct name_query *queries, size_t count, struct err *err)
 {
     int result = 0;
     for (size_t i = 0; i < ARRAY_LEN(sources); i++) {
         size_t open = 0;
         for (size_t q = 0; q < count; q++)
             open += !queries[q].found;
-        if (open == 0)
-            break;
+        const struct elf_file *file = open ? name_files_get(files, sources[i].file) : NULL;
+        if (!file)
+            continue;
         struct search s = {
             .file = file,
             .queries = queries,
@@ -232,7 +254,7 @@ int names_find(const struct elf_file *file, struct name_query *queries, size_t c
             .ties_left = TIES_MAX,
         };
         struct err why = {0};
-        int r = sources[i].find(&s, &why);
+        int r = find_in_section(&s, sources[i].section_type, &why);
         if (r < 0 && result == 0)
             result = err_set(err, r, "%s: %s", sources[i].name, why.text);
     }
@@ -240,29 +262,8 @@ int names_find(const struct elf_file *file, struct name_query *queries, size_t c
     return result;
 }
 
-int names_read(const struct elf_file *file, uint32_t strings, uint32_t name,
-               char ret[NAMES_TEXT_MAX])
+int names_read(struct name_files *files, const struct name_query *query, char ret[NAMES_TEXT_MAX])
 {
-    if (strings >= file->section_count || file->sections[strings].sh_type != SHT_STRTAB)
-        return -EBADMSG;
-    const GElf_Shdr *section = &file->sections[strings];
-    if (name >= section->sh_size)
-        return -EBADMSG;
-    uint64_t room = section->sh_size - name;
-    /* Most names are short; a longer one is asked for again. */
-    static const size_t tries[] = {128, 1024, NAMES_TEXT_MAX};
-    for (size_t i = 0; i < ARRAY_LEN(tries); i++) {
-        size_t len = room < tries[i] ? (size_t)room : tries[i];
-        int r = elf_file_read(file, section->sh_offset + name, ret, len);
-        if (r < 0)
-            return r;
-        char *end = memchr(ret, 0, len);
-        if (!end)
-            continue;
-        char *version = memchr(ret, '@', len);
-        if (version && version < end)
-            *version = 0;
-        return *ret ? 0 : -ENOENT;
-    }
-    return -ENOENT;
+    return read_name(name_files_get(files, sources[query->source].file), query->strings,
+                     query->name, ret);
 }

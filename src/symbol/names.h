@@ -1,13 +1,12 @@
-/* names.h: which symbol of an ELF file covers an address. For src/symbol only. */
+/* names.h: which symbol of an object's files covers an address. For src/symbol only. */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "symbol/elf_file.h"
-
 struct err;
+struct name_files;
 
 #define NAMES_TEXT_MAX 4096 /* with its NUL; a longer name names nothing */
 
@@ -25,10 +24,8 @@ struct name_query {
 
 /* Asks each source of names, the best first, until all queries are answered. `queries` ascend by
  * address without repeats. On failure (a malformed table) what was found is still right. */
-int names_find(const struct elf_file *file, struct name_query *queries, size_t count,
-               struct err *err);
+int names_find(struct name_files *files, struct name_query *queries, size_t count, struct err *err);
 
-/* Reads a found name, without the symbol version behind an '@'. -ENOENT for one that is empty or
- * too long. */
-int names_read(const struct elf_file *file, uint32_t strings, uint32_t name,
-               char ret[NAMES_TEXT_MAX]);
+/* Reads a found query's name, without the symbol version behind an '@'. -ENOENT for one that is
+ * empty or too long. */
+int names_read(struct name_files *files, const struct name_query *query, char ret[NAMES_TEXT_MAX]);

@@ -18,21 +18,29 @@
 #include "base/err.h"
 #include "symbol/answers.h"
 #include "symbol/chains.h"
+#include "symbol/debug_file.h"
 #include "symbol/demangle.h"
 #include "symbol/elf_file.h"
+#include "symbol/name_files.h"
 #include "symbol/names.h"
+#include "symbol/worker.h"
 
 /* A file that was opened and made no sense will make none in the next window. One that could not be
  * opened may be reachable through another process soon. */
 #define RETRY_READ_NS (60 * NS_PER_SEC)
 #define RETRY_OPEN_NS (5 * NS_PER_SEC)
 
+/* DWARF that a worker died of, or found to make no sense. */
+#define RETRY_DWARF_NS (300 * NS_PER_SEC)
+
 struct object {
     struct symbol_key key;
     struct answers *answers;
     struct chains *chains;
     bool has_chains; /* a source tells of single addresses */
-    int failure;     /* 0 or why the last look at the file failed */
+    bool has_dwarf;
+    int64_t dwarf_retry_ns;
+    int failure; /* 0 or why the last look at the file failed */
     int64_t retry_ns;
     char why[160];
     UT_hash_handle hh;
@@ -41,9 +49,26 @@ struct object {
 struct symbolizer {
     struct object *objects; /* the least recently used first */
     size_t max_bytes, bytes;
+    struct worker *worker; /* NULL: DWARF is not read */
+    int64_t worker_left_ns;
     struct symbol_frame *frames; /* handed out by the last call */
     size_t frame_room;
 };
+
+/* An object's files, open and read. */
+struct files {
+    int fd;
+    struct debug_files fds;
+    struct elf_file file, debug; /* the latter without sections: there is none */
+};
+
+static void files_close(struct files *f)
+{
+    elf_file_close(&f->file);
+    elf_file_close(&f->debug);
+    debug_files_close(&f->fds);
+    cleanup_close(&f->fd);
+}
 
 /* Sources of chains, the best first: each adds what it knows of the addresses, which ascend, and
  * leaves others out. -ENODATA: the file has no such thing. */
@@ -59,6 +84,12 @@ int symbolizer_new(size_t max_bytes, struct symbolizer **ret, struct err *err)
     s->max_bytes = max_bytes;
     *ret = s;
     return 0;
+}
+
+void symbolizer_use_worker(struct symbolizer *s, struct worker *worker, int64_t within_ns)
+{
+    s->worker = worker;
+    s->worker_left_ns = within_ns;
 }
 
 static size_t object_bytes(const struct object *o)
@@ -172,9 +203,14 @@ static bool needs_name(const struct known *k)
     return !k->has_answer && !(k->chain_count && k->chain[0].name);
 }
 
-static bool needs_chain(const struct object *o, const struct known *k)
+/* The address that is asked for, and the range of the segment around it. */
+static bool locate(const struct object *o, const struct symbol_addr *a, uint64_t *ret_address,
+                   uint64_t *ret_low, uint64_t *ret_high)
 {
-    return o->has_chains && !k->has_chain;
+    if (!a->by_address)
+        return answers_translate(o->answers, a->file_offset, ret_address, ret_low, ret_high);
+    *ret_address = a->address;
+    return answers_find_segment(o->answers, a->address, ret_low, ret_high);
 }
 
 /* Queries for the addresses that need a chain, or a name, ascending, each once. */
@@ -187,10 +223,10 @@ static int collect_queries(const struct object *o, const struct symbol_addr *add
     size_t n = 0;
     for (size_t i = 0; i < count; i++) {
         struct name_query q = {0};
-        if (!answers_translate(o->answers, addrs[i].file_offset, &q.address, &q.low, &q.high))
+        if (!locate(o, &addrs[i], &q.address, &q.low, &q.high))
             continue;
         struct known known = find_known(o, q.address);
-        if (for_chains ? needs_chain(o, &known) : needs_name(&known))
+        if (for_chains ? !known.has_chain : needs_name(&known))
             queries[n++] = q;
     }
     qsort(queries, n, sizeof(*queries), compare_queries);
@@ -204,10 +240,10 @@ static int collect_queries(const struct object *o, const struct symbol_addr *add
 }
 
 /* The readable name of a query's symbol; NULL if it has none. */
-static int read_name(const struct elf_file *file, const struct name_query *q, char **ret)
+static int read_name(struct name_files *files, const struct name_query *q, char **ret)
 {
     char linker[NAMES_TEXT_MAX], readable[DEMANGLE_OUT_MAX];
-    if (names_read(file, q->strings, q->name, linker) < 0) {
+    if (names_read(files, q, linker) < 0) {
         *ret = NULL;
         return 0;
     }
@@ -231,7 +267,7 @@ static void answer_list_free(struct answer_list *list)
 
 /* One row for each range of addresses; queries next to each other mostly share range and symbol. An
  * open query is an answer too, unless a source failed: then it may be asked again. */
-static int make_answers(const struct elf_file *file, const struct name_query *queries, size_t count,
+static int make_answers(struct name_files *files, const struct name_query *queries, size_t count,
                         bool all_read, struct answer_list *ret)
 {
     ret->rows = calloc(count + 1, sizeof(*ret->rows));
@@ -245,13 +281,13 @@ static int make_answers(const struct elf_file *file, const struct name_query *qu
         if ((!q->found && !all_read) || (before && q->low < before->high))
             continue;
         struct answer row = {.low = q->low, .high = q->high, .start = q->start};
-        bool same = last && last->found && q->found && last->strings == q->strings &&
-                    last->name == q->name && last->start == q->start;
+        bool same = last && last->found && q->found && last->source == q->source &&
+                    last->strings == q->strings && last->name == q->name && last->start == q->start;
         if (same) {
             row.name = before->name;
         } else if (q->found) {
             char *name;
-            int r = read_name(file, q, &name);
+            int r = read_name(files, q, &name);
             if (r < 0)
                 return r;
             ret->names[ret->name_count++] = name;
@@ -263,20 +299,40 @@ static int make_answers(const struct elf_file *file, const struct name_query *qu
     return 0;
 }
 
-static int find_names(struct object *o, const struct elf_file *file,
-                      const struct symbol_addr *addrs, size_t count, struct err *err)
+static int find_names(struct object *o, const struct files *f, const struct symbol_addr *addrs,
+                      size_t count, struct err *err)
 {
+    _cleanup_(name_files_close) struct name_files files = {
+        .main = &f->file, .debug = f->debug.sections ? &f->debug : NULL};
     _cleanup_free_ struct name_query *queries = NULL;
     size_t query_count = 0;
     int r = collect_queries(o, addrs, count, false, &queries, &query_count);
     if (r < 0)
         return err_errno(err, r, "naming %zu addresses", count);
-    int result = names_find(file, queries, query_count, err);
+    int result = names_find(&files, queries, query_count, err);
     _cleanup_(answer_list_free) struct answer_list list = {0};
-    r = make_answers(file, queries, query_count, result == 0, &list);
+    r = make_answers(&files, queries, query_count, result == 0, &list);
     if (r == 0)
         r = answers_add(o->answers, list.rows, list.count);
     return r < 0 ? err_errno(err, r, "keeping %zu names", list.count) : result;
+}
+
+static int list_addresses(const struct object *o, const struct symbol_addr *addrs, size_t count,
+                          uint64_t **ret, size_t *ret_count)
+{
+    _cleanup_free_ struct name_query *queries = NULL;
+    size_t n = 0;
+    int r = collect_queries(o, addrs, count, true, &queries, &n);
+    if (r < 0)
+        return r;
+    uint64_t *addresses = calloc(n + 1, sizeof(*addresses));
+    if (!addresses)
+        return -ENOMEM;
+    for (size_t i = 0; i < n; i++)
+        addresses[i] = queries[i].address;
+    *ret = addresses;
+    *ret_count = n;
+    return 0;
 }
 
 /* Whether there are sources of chains at all is known once each has been asked. */
@@ -285,19 +341,14 @@ static int find_chains(struct object *o, const struct elf_file *file,
 {
     bool any = false;
     int result = 0;
-    o->has_chains = true;
     for (size_t i = 0; i < ARRAY_LEN(chain_sources) && chain_sources[i]; i++) {
-        _cleanup_free_ struct name_query *queries = NULL;
-        size_t query_count = 0;
-        int r = collect_queries(o, addrs, count, true, &queries, &query_count);
-        _cleanup_free_ uint64_t *addresses =
-            r == 0 ? calloc(query_count + 1, sizeof(*addresses)) : NULL;
-        if (!addresses)
-            return err_errno(err, -ENOMEM, "naming %zu addresses", count);
-        for (size_t k = 0; k < query_count; k++)
-            addresses[k] = queries[k].address;
+        _cleanup_free_ uint64_t *addresses = NULL;
+        size_t address_count = 0;
+        int r = list_addresses(o, addrs, count, &addresses, &address_count);
+        if (r < 0)
+            return err_errno(err, r, "naming %zu addresses", count);
         struct err why = {0};
-        r = chain_sources[i](file, addresses, query_count, o->chains, &why);
+        r = chain_sources[i](file, addresses, address_count, o->chains, &why);
         any = any || r != -ENODATA;
         if (r < 0 && r != -ENODATA && result == 0)
             result = err_set(err, r, "%s", why.text);
@@ -306,44 +357,94 @@ static int find_chains(struct object *o, const struct elf_file *file,
     return result;
 }
 
-/* A chain spares its address a name only if it has one itself, so chains come first. */
-static int ask_file(struct object *o, const struct elf_file *file, const struct symbol_addr *addrs,
-                    size_t count, struct err *err)
+/* A function is called the same whether or not there is DWARF: as the symbol table has it. */
+static int add_dwarf_chain(void *ctx, uint64_t address, uint64_t start,
+                           const struct symbol_frame *frames, size_t count)
 {
-    int r = answers_set_segments(o->answers, file);
+    struct object *o = ctx;
+    struct symbol_frame copy[CHAIN_FRAMES_MAX];
+    struct answer answer;
+    if (count > CHAIN_FRAMES_MAX)
+        count = CHAIN_FRAMES_MAX;
+    memcpy(copy, frames, count * sizeof(*copy));
+    if (count && answers_find(o->answers, address, &answer) && answer.name)
+        copy[0].name = NULL;
+    return chains_add(o->chains, address, start, copy, count);
+}
+
+static bool may_read_dwarf(const struct symbolizer *s, const struct object *o, int64_t now)
+{
+    return s->worker && s->worker_left_ns > 0 && now >= o->dwarf_retry_ns;
+}
+
+/* What fails here costs lines and inlined functions, no names. */
+static void find_dwarf(struct symbolizer *s, struct object *o, const struct files *f,
+                       const struct symbol_addr *addrs, size_t count)
+{
+    const struct elf_file *file = elf_file_has_dwarf(&f->file) ? &f->file : &f->debug;
+    int64_t begin = clock_ns(CLOCK_MONOTONIC);
+    o->has_dwarf = file == &f->file || (file->sections && elf_file_has_dwarf(file));
+    if (!o->has_dwarf || !may_read_dwarf(s, o, begin))
+        return;
+    _cleanup_free_ uint64_t *addresses = NULL;
+    size_t n = 0;
+    if (list_addresses(o, addrs, count, &addresses, &n) < 0 || n == 0)
+        return;
+    n = n < DWARF_ADDRESSES_MAX ? n : DWARF_ADDRESSES_MAX;
+    int r = worker_find_chains(s->worker, file->fd, f->fds.alt, addresses, n,
+                               begin + s->worker_left_ns, add_dwarf_chain, o, NULL);
+    int64_t end = clock_ns(CLOCK_MONOTONIC);
+    s->worker_left_ns -= end - begin;
+    if (r < 0 && r != -ETIME)
+        o->dwarf_retry_ns = end + RETRY_DWARF_NS;
+}
+
+/* A chain spares its address a name only if it has one itself, so chains come first; but DWARF's
+ * have not, where a symbol table names the address. */
+static int ask_files(struct symbolizer *s, struct object *o, const struct files *f,
+                     const struct symbol_addr *addrs, size_t count, struct err *err)
+{
+    int r = answers_set_segments(o->answers, &f->file);
     if (r < 0)
         return err_errno(err, r, "naming %zu addresses", count);
     struct err why = {0};
-    int chains = find_chains(o, file, addrs, count, &why);
-    r = find_names(o, file, addrs, count, err);
+    int chains = find_chains(o, &f->file, addrs, count, &why);
+    r = find_names(o, f, addrs, count, err);
+    find_dwarf(s, o, f, addrs, count);
     return r == 0 && chains < 0 ? err_set(err, chains, "%s", why.text) : r;
 }
 
-static int look_into_file(struct object *o, symbol_open_fn open, void *ctx,
-                          const struct symbol_addr *addrs, size_t count, int64_t *ret_retry_ns,
-                          struct err *err)
+static int look_into_files(struct symbolizer *s, struct object *o, symbol_open_fn open, void *ctx,
+                           const struct symbol_addr *addrs, size_t count, int64_t *ret_retry_ns,
+                           struct err *err)
 {
+    _cleanup_(files_close) struct files f = {.fd = -1, .fds = {-1, -1}};
     *ret_retry_ns = RETRY_OPEN_NS;
-    _cleanup_close_ int fd = open(ctx, err);
-    if (fd < 0)
-        return fd;
+    f.fd = open(ctx, &f.fds, err);
+    if (f.fd < 0)
+        return f.fd;
     *ret_retry_ns = RETRY_READ_NS;
-    _cleanup_(elf_file_close) struct elf_file file = {0};
-    int r = elf_file_open(fd, &file, err);
-    return r < 0 ? r : ask_file(o, &file, addrs, count, err);
+    int r = elf_file_open(f.fd, &f.file, err);
+    /* A debug file that cannot be read is none. */
+    if (f.fds.debug >= 0)
+        elf_file_open(f.fds.debug, &f.debug, NULL);
+    return r < 0 ? r : ask_files(s, o, &f, addrs, count, err);
 }
 
 /* Whether anything is asked that is not known. */
-static bool needs_file(const struct object *o, const struct symbol_addr *addrs, size_t count)
+static bool needs_file(const struct symbolizer *s, const struct object *o,
+                       const struct symbol_addr *addrs, size_t count)
 {
+    bool wants_chains =
+        o->has_chains || (o->has_dwarf && may_read_dwarf(s, o, clock_ns(CLOCK_MONOTONIC)));
     if (!answers_have_segments(o->answers))
         return count > 0;
     for (size_t i = 0; i < count; i++) {
         uint64_t address, low, high;
-        if (!answers_translate(o->answers, addrs[i].file_offset, &address, &low, &high))
+        if (!locate(o, &addrs[i], &address, &low, &high))
             continue;
         struct known known = find_known(o, address);
-        if (needs_name(&known) || needs_chain(o, &known))
+        if (needs_name(&known) || (wants_chains && !known.has_chain))
             return true;
     }
     return false;
@@ -392,10 +493,11 @@ static int fill(struct symbolizer *s, const struct object *o, struct symbol_addr
         int r = reserve_frames(s, used + CHAIN_FRAMES_MAX);
         if (r < 0)
             return r;
-        a->translated = answers_translate(o->answers, a->file_offset, &a->address, &low, &high);
+        a->translated = locate(o, a, &a->address, &low, &high);
         if (!a->translated)
             continue;
         struct known known = find_known(o, a->address);
+        a->unfinished = s->worker && o->has_dwarf && !known.has_chain;
         a->frame_count = list_frames(&known, s->frames + used, &a->start);
         used += a->frame_count;
     }
@@ -407,14 +509,14 @@ static int fill(struct symbolizer *s, const struct object *o, struct symbol_addr
     return 0;
 }
 
-static int learn(struct object *o, symbol_open_fn open, void *ctx, const struct symbol_addr *addrs,
-                 size_t count, struct err *err)
+static int learn(struct symbolizer *s, struct object *o, symbol_open_fn open, void *ctx,
+                 const struct symbol_addr *addrs, size_t count, struct err *err)
 {
     int64_t now = clock_ns(CLOCK_MONOTONIC), retry_ns;
     if (o->failure && now < o->retry_ns)
         return err_set(err, o->failure, "%s", o->why);
     struct err why = {0};
-    int r = look_into_file(o, open, ctx, addrs, count, &retry_ns, &why);
+    int r = look_into_files(s, o, open, ctx, addrs, count, &retry_ns, &why);
     o->failure = r;
     o->retry_ns = now + retry_ns;
     if (r == 0)
@@ -430,14 +532,16 @@ int symbolizer_resolve(struct symbolizer *s, const struct symbol_key *key, symbo
 {
     keep_within_limit(s, NULL);
     for (size_t i = 0; i < count; i++)
-        addrs[i] = (struct symbol_addr){.file_offset = addrs[i].file_offset};
+        addrs[i] = (struct symbol_addr){.file_offset = addrs[i].file_offset,
+                                        .address = addrs[i].by_address ? addrs[i].address : 0,
+                                        .by_address = addrs[i].by_address};
     struct object *o = find_object(s, key);
     if (!o)
         return err_errno(err, -ENOMEM, "naming %zu addresses", count);
     int r = 0;
-    if (needs_file(o, addrs, count)) {
+    if (needs_file(s, o, addrs, count)) {
         s->bytes -= object_bytes(o);
-        r = learn(o, open, ctx, addrs, count, err);
+        r = learn(s, o, open, ctx, addrs, count, err);
         s->bytes += object_bytes(o);
     }
     int filled = fill(s, o, addrs, count);

@@ -14,7 +14,7 @@
 #include "base/err.h"
 #include "symbol/symbol.h"
 
-static int open_file(void *ctx, struct err *err)
+static int open_file(void *ctx, struct debug_files *ret_debug, struct err *err)
 {
     return open(ctx, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 }

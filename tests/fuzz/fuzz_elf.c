@@ -17,7 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define COUNT 48
 
-static int open_again(void *ctx, struct err *err)
+static int open_again(void *ctx, struct debug_files *ret_debug, struct err *err)
 {
     return dup(*(int *)ctx);
 }

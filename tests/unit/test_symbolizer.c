@@ -35,7 +35,7 @@ struct source {
     int opened;
 };
 
-static int open_source(void *ctx, struct err *err)
+static int open_source(void *ctx, struct debug_files *ret_debug, struct err *err)
 {
     struct source *source = ctx;
     source->opened++;
