@@ -11,6 +11,7 @@
 #include "agent/cgroups.h"
 #include "agent/collector.h"
 #include "agent/counters.h"
+#include "agent/ksymbols.h"
 #include "agent/namer.h"
 #include "agent/object.h"
 #include "agent/opener.h"
@@ -33,6 +34,7 @@
 struct agent {
     struct counters counters;
     struct objects *objects;
+    struct ksymbols *ksymbols;
     struct spool *spool;
     struct ship *ship;
     struct opener *opener;
@@ -131,6 +133,9 @@ static int start_all(struct agent *a, const struct agent_options *o, struct err 
 {
     int r = objects_new(&a->objects, err);
     if (r == 0)
+        r = ksymbols_new(&a->ksymbols, err);
+    a->collector.ksymbols = a->ksymbols;
+    if (r == 0)
         r = start_spool(a, o, err);
     if (r == 0)
         r = start_shipping(a, o, err);
@@ -148,6 +153,7 @@ static int start_all(struct agent *a, const struct agent_options *o, struct err 
             o->replay ? (int64_t)a->recording.period_ns : NS_PER_SEC / (int64_t)o->frequency,
         .symbol_bytes = o->symbol_bytes,
         .worker = "/proc/self/exe",
+        .ksymbols = a->ksymbols,
         .exact = o->exact_addresses,
     };
     r = namer_start(&config, a->objects, a->opener, &a->counters, a->spool, a->ship, &a->namer,
@@ -210,6 +216,7 @@ void agent_stop(struct agent **agent)
     ship_stop(&a->ship, a->shutdown_ns);
     spool_free(&a->spool);
     replay_free(&a->replay);
+    ksymbols_free(&a->ksymbols);
     objects_free(&a->objects);
     free(a);
     *agent = NULL;

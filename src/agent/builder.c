@@ -107,11 +107,17 @@ int builder_new(const struct builder_config *config, struct objects *objects,
                WIRE_MAX_STACKS);
     table_init(&b->samples, sizeof(struct batch_sample), offsetof(struct batch_sample, count),
                WIRE_MAX_SAMPLES);
+    const struct naming_config naming = {
+        .objects = objects,
+        .ksymbols = config->ksymbols,
+        .counters = counters,
+        .max_bytes = config->symbol_bytes,
+        .worker = config->worker,
+        .exact = config->exact,
+    };
     int r = read_machine(b, config->node, err);
     if (r == 0)
-        r = naming_new(config->symbol_bytes, config->worker, objects, counters, &b->names, err);
-    if (r == 0 && config->exact)
-        naming_keep_addresses(b->names);
+        r = naming_new(&naming, &b->names, err);
     if (r < 0) {
         builder_free(&b);
         return r;

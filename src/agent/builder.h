@@ -10,15 +10,17 @@ struct batch;
 struct builder;
 struct counters;
 struct err;
+struct ksymbols;
 struct objects;
 struct window;
 
 struct builder_config {
     const char *node; /* its name */
     int64_t period_ns;
-    size_t symbol_bytes; /* cap on remembered names */
-    const char *worker;  /* program that reads DWARF (symbol/worker.h); NULL: none */
-    bool exact;          /* named frames keep the sample's address */
+    size_t symbol_bytes;       /* cap on remembered names */
+    const char *worker;        /* program that reads DWARF (symbol/worker.h); NULL: none */
+    struct ksymbols *ksymbols; /* may be NULL; must outlive it */
+    bool exact;                /* named frames keep the sample's address */
 };
 
 /* Copies the config. Reads the machine's boot id, kernel and architecture. */

@@ -9,6 +9,7 @@
 #include "agent/cgroups.h"
 #include "agent/counters.h"
 #include "agent/hold.h"
+#include "agent/ksymbols.h"
 #include "agent/object.h"
 #include "agent/process.h"
 #include "agent/procfs.h"
@@ -305,6 +306,8 @@ int collector_take_record(void *collector, const struct record *record)
         return 0;
     case RECORD_CGROUP:
         return cgroups_add(c->cgroups, record->cgroup.id, record->cgroup.path);
+    case RECORD_KSYMBOL:
+        return c->config.ksymbols ? ksymbols_apply(c->config.ksymbols, record) : 0;
     default:
         return processes_apply(c->processes, record);
     }

@@ -17,6 +17,7 @@ struct object;
 struct object_place;
 struct objects;
 struct processes;
+struct ksymbols;
 struct record;
 struct ring;
 struct stacker_dumps;
@@ -29,9 +30,10 @@ struct collector_config {
     size_t chain_max; /* perf_event_max_stack */
     uint64_t regs_mask;
     int64_t tail_ns; /* how old a sample may be for the rest of its stack to be read; 0: never */
-    struct tables *tables;  /* NULL: user stacks come from the kernel's callchain */
-    bool cgroups_from_proc; /* samples carry no ids */
-    int proc_fd;            /* of /proc; -1: the records are all there is (a recording) */
+    struct ksymbols *ksymbols; /* learns of kernel code that comes and goes; NULL: nobody does */
+    struct tables *tables;     /* NULL: user stacks come from the kernel's callchain */
+    bool cgroups_from_proc;    /* samples carry no ids */
+    int proc_fd;               /* of /proc; -1: the records are all there is (a recording) */
     /* Is told what was read in /proc on the way; NULL: nobody. */
     void (*known)(void *ctx, const struct record *record);
     void *known_ctx;

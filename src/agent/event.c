@@ -52,6 +52,7 @@ static void add_sideband(const struct event_features *features, struct perf_even
     attr->comm = attr->comm_exec = 1;
     attr->task = 1;
     attr->cgroup = features->cgroup_records;
+    attr->ksymbol = features->ksymbols;
     attr->build_id = features->build_id;
 }
 
@@ -190,6 +191,7 @@ int event_probe(const struct event_config *config, struct event_features *ret, s
     probe_flag(config, &f, &f.exclude_idle);
     probe_flag(config, &f, &f.build_id);
     probe_flag(config, &f, &f.cgroup_records);
+    probe_flag(config, &f, &f.ksymbols);
     probe_sample_type(config, &f, &f.sample_cgroup, PERF_SAMPLE_CGROUP, 0);
     if (config->stack_bytes && arch_user_regs())
         probe_sample_type(config, &f, &f.user_stack, PERF_SAMPLE_REGS_USER | PERF_SAMPLE_STACK_USER,

@@ -18,6 +18,7 @@ struct err;
     X(user_stack, "user-stack", "user stacks come from frame pointers only")                    \
     X(sample_cgroup, "sample-cgroup", "a process's cgroup is read from /proc instead")          \
     X(cgroup_records, "cgroup-records", "new cgroups are found by walking the hierarchy again") \
+    X(ksymbols, "kernel-symbol-records", "kernel code that comes later is found in kallsyms")   \
     X(build_id, "mmap-build-id", "mappings are known by device and inode instead")              \
     X(exclude_idle, "exclude-idle", "samples of the idle task are dropped after they were taken")
 

@@ -8,11 +8,13 @@
 #include <unistd.h>
 
 #include "agent/counters.h"
+#include "agent/ksymbols.h"
 #include "agent/object.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/strings.h"
 #include "symbol/debug_file.h"
 #include "symbol/kallsyms.h"
 #include "symbol/symbol.h"
@@ -33,8 +35,10 @@ struct naming {
     struct symbolizer *symbolizer;
     struct kallsyms *kallsyms; /* NULL: hidden */
     int64_t kallsyms_loaded_ns;
+    struct ksymbols *ksymbols;          /* or NULL */
     struct symbol_frame *kernel_frames; /* handed out by the last call */
     size_t kernel_room;
+    struct strings ksymbol_names; /* of the last call */
 };
 
 static void load_kallsyms(struct naming *n)
@@ -54,17 +58,18 @@ static void load_kallsyms(struct naming *n)
     n->kallsyms = fresh;
 }
 
-int naming_new(size_t max_bytes, const char *worker, struct objects *objects,
-               struct counters *counters, struct naming **ret, struct err *err)
+int naming_new(const struct naming_config *config, struct naming **ret, struct err *err)
 {
     struct naming *n = calloc(1, sizeof(*n));
     if (!n)
         return err_errno(err, -ENOMEM, "names");
-    n->objects = objects;
-    n->counters = counters;
-    int r = symbolizer_new(max_bytes, &n->symbolizer, err);
-    if (r == 0 && worker)
-        r = worker_new(worker, &n->worker, err);
+    n->objects = config->objects;
+    n->counters = config->counters;
+    n->ksymbols = config->ksymbols;
+    n->exact = config->exact;
+    int r = symbolizer_new(config->max_bytes, &n->symbolizer, err);
+    if (r == 0 && config->worker)
+        r = worker_new(config->worker, &n->worker, err);
     if (r < 0) {
         naming_free(&n);
         return r;
@@ -82,6 +87,7 @@ void naming_free(struct naming **names)
     worker_free(&(*names)->worker);
     kallsyms_free(&(*names)->kallsyms);
     free((*names)->kernel_frames);
+    strings_free(&(*names)->ksymbol_names);
     free(*names);
     *names = NULL;
 }
@@ -127,22 +133,46 @@ static bool reserve_kernel_frames(struct naming *n, size_t count)
     return true;
 }
 
+static int find_ksymbol(struct naming *n, uint64_t address, struct symbol_frame *to,
+                        struct name *ret)
+{
+    struct ksymbol found;
+    uint32_t text;
+    if (!n->ksymbols)
+        return -ENOENT;
+    switch (ksymbols_find(n->ksymbols, address, &found)) {
+    case KSYMBOL_NONE:
+        return -ENOENT;
+    case KSYMBOL_UNSURE:
+        return 0;
+    case KSYMBOL_FOUND:
+        break;
+    }
+    if (strings_add(&n->ksymbol_names, found.name, &text) == 0) {
+        *to = (struct symbol_frame){.name = n->ksymbol_names.texts[text]};
+        *ret = (struct name){0, to, 1, found.module};
+    }
+    return 0;
+}
+
+/* Without kallsyms nothing turns an address into an offset, and a bare one would tell where the
+ * kernel lies. What the kernel told of code that came later goes before what was read earlier. */
 static void find_kernel(struct naming *n, const uint64_t *addresses, size_t count, struct name *ret)
 {
     int64_t age = clock_ns(CLOCK_MONOTONIC) - n->kallsyms_loaded_ns;
     if (age > KALLSYMS_RELOAD_NS && (!n->kallsyms || any_unknown(n, addresses, count)))
         load_kallsyms(n);
     bool has_room = reserve_kernel_frames(n, count);
+    strings_clear(&n->ksymbol_names);
     for (size_t i = 0; i < count; i++) {
         ret[i] = (struct name){.module = "kernel"};
-        /* Without kallsyms nothing turns an address into an offset, and a bare one would tell where
-         * the kernel lies. */
+        struct symbol_frame *frame = &n->kernel_frames[i];
         struct kallsyms_symbol s;
-        if (!n->kallsyms || !has_room ||
+        if (!n->kallsyms || !has_room || find_ksymbol(n, addresses[i], frame, &ret[i]) == 0 ||
             kallsyms_find(n->kallsyms, addresses[i], &s, &ret[i].address) < 0)
             continue;
-        n->kernel_frames[i] = (struct symbol_frame){.name = s.name};
-        ret[i] = (struct name){s.start, &n->kernel_frames[i], 1, s.module};
+        *frame = (struct symbol_frame){.name = s.name};
+        ret[i] = (struct name){s.start, frame, 1, s.module};
     }
 }
 
@@ -208,11 +238,6 @@ enum naming_source naming_find(struct naming *names, struct object *object, cons
             ret[i] = (struct name){.address = offsets[i]};
         return NAMING_FILE;
     }
-}
-
-void naming_keep_addresses(struct naming *names)
-{
-    names->exact = true;
 }
 
 bool naming_is_exact(const struct naming *names)

@@ -8,6 +8,7 @@
 
 struct counters;
 struct err;
+struct ksymbols;
 struct naming;
 struct object;
 struct objects;
@@ -29,15 +30,18 @@ enum naming_source {
     NAMING_NO_ELF,  /* it is no ELF file, or a damaged one; likewise */
 };
 
-/* Remembers up to `max_bytes` of files' symbols. `worker`: the program that reads DWARF (worker.h);
- * NULL: it is not read. */
-int naming_new(size_t max_bytes, const char *worker, struct objects *objects,
-               struct counters *counters, struct naming **ret, struct err *err);
-void naming_free(struct naming **names);
+struct naming_config {
+    struct objects *objects;
+    struct ksymbols *ksymbols; /* may be NULL */
+    struct counters *counters;
+    size_t max_bytes;   /* of files' symbols that are remembered */
+    const char *worker; /* program that reads DWARF (symbol/worker.h); NULL: it is not read */
+    bool exact;         /* functions of files keep the sample's address, so that debug information
+                           elsewhere can tell the line */
+};
 
-/* From here on the address of a file's function is the sample's own, not the symbol's, so that debug
- * information elsewhere can tell the line. */
-void naming_keep_addresses(struct naming *names);
+int naming_new(const struct naming_config *config, struct naming **ret, struct err *err);
+void naming_free(struct naming **names);
 bool naming_is_exact(const struct naming *names);
 
 /* Around all that is asked for one window: between them DWARF may be read for most of a second, and

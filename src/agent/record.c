@@ -184,6 +184,16 @@ static void parse_task(struct cursor *c, struct record *ret)
     take_u64(c); /* time: the sample_id's, which a merge has sorted by, is the same */
 }
 
+static void parse_ksymbol(struct cursor *c, struct record *ret)
+{
+    ret->ksymbol.address = take_u64(c);
+    ret->ksymbol.len = take_u32(c);
+    uint32_t type_flags = take_u32(c); /* two of 16 bits */
+    ret->ksymbol.type = (uint16_t)type_flags;
+    ret->ksymbol.gone = type_flags >> 16 & PERF_RECORD_KSYMBOL_FLAGS_UNREGISTER;
+    ret->ksymbol.name = take_text(c);
+}
+
 static void parse_body(uint32_t type, uint16_t misc, struct cursor *c, struct record *ret)
 {
     switch (type) {
@@ -211,6 +221,10 @@ static void parse_body(uint32_t type, uint16_t misc, struct cursor *c, struct re
         ret->kind = RECORD_CGROUP;
         ret->cgroup.id = take_u64(c);
         ret->cgroup.path = take_text(c);
+        return;
+    case PERF_RECORD_KSYMBOL:
+        ret->kind = RECORD_KSYMBOL;
+        parse_ksymbol(c, ret);
         return;
     case PERF_RECORD_LOST:
         ret->kind = RECORD_LOST;

@@ -29,6 +29,7 @@ enum record_kind {
     RECORD_FORK,
     RECORD_EXIT,
     RECORD_CGROUP,
+    RECORD_KSYMBOL,      /* kernel code came or went */
     RECORD_LOST,         /* any record */
     RECORD_LOST_SAMPLES, /* samples only */
     RECORD_THROTTLE,
@@ -80,6 +81,13 @@ struct record {
             uint64_t id;
             const char *path;
         } cgroup;
+        struct {
+            uint64_t address;
+            uint32_t len;
+            uint16_t type; /* PERF_RECORD_KSYMBOL_TYPE_* */
+            bool gone;     /* else it came */
+            const char *name;
+        } ksymbol;
         uint64_t lost; /* records */
     };
 };
