@@ -8,6 +8,7 @@
 #include <elfutils/libdw.h>
 #include <errno.h>
 #include <libelf.h>
+#include <malloc.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,8 +21,9 @@
 #include "symbol/dwarf_units.h"
 #include "symbol/dwarf_walk.h"
 
-#define PIECE          256u  /* addresses of one walk: a hit is 2 KiB */
-#define FILE_BYTES_MAX 4096u /* of a file's name; of a longer one there is none */
+#define PIECE          256u               /* addresses of one walk: a hit is 2 KiB */
+#define HEAP_MAX       ((size_t)64 << 20) /* at which libdw is begun anew */
+#define FILE_BYTES_MAX 4096u              /* of a file's name; of a longer one there is none */
 
 /* One file's debug information. */
 struct info {
@@ -30,7 +32,7 @@ struct info {
 };
 
 struct search {
-    Dwarf *dwarf;
+    struct info info, alt;
     struct dwarf_units units;
     struct dwarf_names *names;
     struct dwarf_hit *hits;
@@ -70,8 +72,26 @@ static int info_open(int fd, struct info *ret)
     return 0;
 }
 
+/* libdw keeps the lines of all units that were read until its end; names, which are known by where
+ * their DIEs lie in the file, stay. */
+static int save_memory(struct search *s)
+{
+    struct mallinfo2 heap = mallinfo2();
+    if (heap.uordblks + heap.hblkhd < HEAP_MAX)
+        return 0;
+    dwarf_end(s->info.dwarf);
+    s->info.dwarf = dwarf_begin_elf(s->info.elf, DWARF_C_READ, NULL);
+    if (!s->info.dwarf)
+        return -EBADMSG;
+    if (s->alt.dwarf)
+        dwarf_setalt(s->info.dwarf, s->alt.dwarf);
+    return 0;
+}
+
 static void search_free(struct search *s)
 {
+    info_close(&s->info);
+    info_close(&s->alt);
     dwarf_units_free(&s->units);
     dwarf_names_free(&s->names);
     free(s->hits);
@@ -149,7 +169,7 @@ static int add_unknown(struct search *s, const struct group *group)
 static int search_unit(struct search *s, const struct group *group)
 {
     Dwarf_Die unit;
-    if (!dwarf_offdie(s->dwarf, s->units.units[group->unit].die, &unit))
+    if (!dwarf_offdie(s->info.dwarf, s->units.units[group->unit].die, &unit))
         return add_unknown(s, group);
     for (size_t done = 0; done < group->count; done += PIECE) {
         size_t n = group->count - done < PIECE ? group->count - done : PIECE;
@@ -223,7 +243,7 @@ static int search_all(struct search *s, const uint64_t *addresses, size_t count)
     size_t group_count;
     if (!units || !sorted)
         return -ENOMEM;
-    int found = dwarf_units_find(s->dwarf, &s->units, addresses, count, s->deadline_ns, units);
+    int found = dwarf_units_find(s->info.dwarf, &s->units, addresses, count, s->deadline_ns, units);
     int r = make_groups(s, addresses, units, count, sorted, &groups, &group_count);
     int result = found;
     for (size_t i = 0; i < group_count && r == 0; i++) {
@@ -232,8 +252,8 @@ static int search_all(struct search *s, const uint64_t *addresses, size_t count)
             continue;
         r = groups[i].unit == DWARF_NO_UNIT ? add_unknown(s, &groups[i])
                                             : search_unit(s, &groups[i]);
-        if (r == -ETIME)
-            break;
+        if (r == 0)
+            r = save_memory(s);
     }
     return r < 0 ? r : result;
 }
@@ -244,21 +264,17 @@ int dwarf_find_chains(int fd, int alt_fd, const uint64_t *addresses, size_t coun
     if (count > DWARF_ADDRESSES_MAX)
         return err_errno(err, -EFBIG, "reading DWARF for %zu addresses", count);
     elf_version(EV_CURRENT);
-    _cleanup_(info_close) struct info alt = {0}, info = {0};
-    int r = info_open(fd, &info);
+    _cleanup_(search_free) struct search s = {.deadline_ns = deadline_ns, .add = add, .ctx = ctx};
+    int r = info_open(fd, &s.info);
     if (r < 0)
         return err_set(err, r, "reading DWARF: %s", dwarf_errmsg(-1));
-    if (alt_fd >= 0 && info_open(alt_fd, &alt) == 0)
-        dwarf_setalt(info.dwarf, alt.dwarf);
-    _cleanup_(search_free) struct search s = {
-        .dwarf = info.dwarf, .deadline_ns = deadline_ns, .add = add, .ctx = ctx};
+    if (alt_fd >= 0 && info_open(alt_fd, &s.alt) == 0)
+        dwarf_setalt(s.info.dwarf, s.alt.dwarf);
     s.hits = calloc(PIECE, sizeof(*s.hits));
     r = s.hits ? dwarf_names_new(&s.names) : -ENOMEM;
     if (r == 0)
-        r = dwarf_units_list(s.dwarf, &s.units);
+        r = dwarf_units_list(s.info.dwarf, &s.units);
     if (r == 0 && count)
         r = search_all(&s, addresses, count);
-    if (r < 0)
-        return err_errno(err, r, "reading DWARF");
-    return 0;
+    return r < 0 ? err_errno(err, r, "reading DWARF") : 0;
 }

@@ -1,5 +1,6 @@
 /* worker_main.c: takes questions from a socket, gives what libdw finds: the process of worker.h. */
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -13,6 +14,7 @@
 #include "symbol/worker.h"
 #include "symbol/worker_format.h"
 
+#define HEAP_BYTES (128 << 20)
 #define SEND_BYTES ((size_t)16 << 10) /* that gather before they are sent */
 
 struct job {
@@ -119,6 +121,10 @@ static int do_job(void)
 int worker_main(void)
 {
     confine_process();
+    /* Large blocks come and go with each unit: kept, they need not be cleared by the kernel again.
+     */
+    mallopt(M_MMAP_THRESHOLD, HEAP_BYTES);
+    mallopt(M_TRIM_THRESHOLD, HEAP_BYTES);
     int r;
     do
         r = do_job();
