@@ -80,7 +80,7 @@ static void get_flame(struct api *api, const struct request *request, struct rep
     struct err err = {0};
     if (api_read_query(request, QUERY_FLAME, &query, reply) < 0)
         return;
-    int r = flame_query(api->store, &query, &flame, &err);
+    int r = flame_query(api->store, NULL, &query, &flame, &err);
     if (r == -E2BIG) {
         reply_error(reply, 400, "%s", err.text);
         return;
