@@ -58,6 +58,9 @@ static const struct option_def defs[] = {
     {"debuginfod-interval", OPTION_DURATION, AT(debuginfod_interval_ns), "TIME", "10s",
      100 * NS_PER_MS, 86400 * NS_PER_SEC, "Names",
      "How long to wait between one file and the next; longer while servers do not answer."},
+    {"debuginfod-timeout", OPTION_DURATION, AT(debuginfod_timeout_ns), "TIME", "90s", NS_PER_SEC,
+     900 * NS_PER_SEC, "Names",
+     "How long such a server may be silent; it may have to unpack a package first."},
     {"log-level", OPTION_STRING, AT(log_level), "LEVEL", "info", 0, 0, "Logging",
      "The least urgent lines to log on stderr: error, warning, info or debug, which has a line for "
      "each request. Read again on SIGHUP."},

@@ -145,7 +145,8 @@ static int ask(struct debuginfod *d, const char *url, const struct hot_object *o
     } else {
         bool refused = r == -EFBIG;
         count(d, refused ? &d->status.debuginfod_refused : &d->status.debuginfod_failed, 1);
-        tell(d, err.text);
+        if (r != -ECANCELED)
+            tell(d, err.text);
     }
     return r;
 }
@@ -234,7 +235,7 @@ int debuginfod_start(const struct debuginfod_config *config, struct debuginfod *
     if (r == 0)
         r = debug_dirs_add_cache(config->dirs, config->dir, err);
     if (r == 0)
-        r = debuginfod_getter_new(&d->stop, &d->getter, err);
+        r = debuginfod_getter_new(config->silence_ns, &d->stop, &d->getter, err);
     if (r < 0)
         return r;
     d->config.urls = d->config.dir = NULL; /* the caller's, and used up */

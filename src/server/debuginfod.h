@@ -32,6 +32,7 @@ struct debuginfod_config {
     const char *dir;                 /* where files are kept */
     uint64_t cache_bytes;            /* on disk */
     int64_t interval_ns;             /* between one object and the next */
+    int64_t silence_ns;              /* after which a server is given up */
     struct debug_dirs *dirs;         /* what is found here is not fetched; gets `dir` added */
     struct hot_objects *hot_objects; /* both must outlive it */
 };

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/fs.h"
 #include "symbol/elf.h"
@@ -22,10 +23,7 @@
 #define TOTAL_SECONDS   900L
 #define REDIRECTS_MAX   5L
 
-/* A server that first unpacks a package, or asks another server, is silent for long: elfutils' own
- * client waits 90 s (debuginfod_find_debuginfo(3), DEBUGINFOD_TIMEOUT). */
-#define SLOWEST_BYTES  1024L /* a second */
-#define SILENT_SECONDS 90L
+#define SLOWEST_BYTES 1024L /* a second; below that a server counts as silent */
 
 struct debuginfod_getter {
     const atomic_bool *stop;
@@ -93,8 +91,9 @@ static void allow_schemes(CURL *easy, bool only_https)
 #endif
 }
 
-static void set_options(struct debuginfod_getter *g)
+static void set_options(struct debuginfod_getter *g, int64_t silence_ns)
 {
+    long silence_s = (long)((silence_ns + NS_PER_SEC - 1) / NS_PER_SEC);
     CURL *easy = g->easy;
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "podflame-server/" PACKAGE_VERSION);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, g->curl_error);
@@ -104,7 +103,7 @@ static void set_options(struct debuginfod_getter *g)
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT, CONNECT_SECONDS);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT, TOTAL_SECONDS);
     curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, SLOWEST_BYTES);
-    curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, SILENT_SECONDS);
+    curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, silence_s);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_bytes);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, g);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
@@ -114,7 +113,8 @@ static void set_options(struct debuginfod_getter *g)
     curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
 }
 
-int debuginfod_getter_new(const atomic_bool *stop, struct debuginfod_getter **ret, struct err *err)
+int debuginfod_getter_new(int64_t silence_ns, const atomic_bool *stop,
+                          struct debuginfod_getter **ret, struct err *err)
 {
     _cleanup_(debuginfod_getter_free) struct debuginfod_getter *g = calloc(1, sizeof(*g));
     if (!g)
@@ -125,7 +125,7 @@ int debuginfod_getter_new(const atomic_bool *stop, struct debuginfod_getter **re
     g->easy = curl_easy_init();
     if (!g->easy)
         return err_errno(err, -ENOMEM, "preparing to fetch debug files");
-    set_options(g);
+    set_options(g, silence_ns);
     *ret = TAKE_PTR(g);
     return 0;
 }
@@ -138,6 +138,7 @@ void debuginfod_getter_free(struct debuginfod_getter **getter)
     free(TAKE_PTR(*getter));
 }
 
+/* Told by server, not by file: a failure that lasts is then the same each time. */
 static int judge(const struct debuginfod_getter *g, CURLcode code, const char *url,
                  uint64_t max_bytes, struct err *err)
 {
@@ -182,7 +183,7 @@ int debuginfod_get(struct debuginfod_getter *g, const char *url, const uint8_t *
     curl_easy_setopt(g->easy, CURLOPT_URL, full);
     curl_easy_setopt(g->easy, CURLOPT_HTTPHEADER, headers);
     allow_schemes(g->easy, strncasecmp(url, "https:", 6) == 0);
-    int r = judge(g, curl_easy_perform(g->easy), full, max_bytes, err);
+    int r = judge(g, curl_easy_perform(g->easy), url, max_bytes, err);
     curl_easy_setopt(g->easy, CURLOPT_HTTPHEADER, NULL);
     curl_slist_free_all(headers);
     free(full);

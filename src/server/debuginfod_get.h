@@ -9,8 +9,10 @@
 struct debuginfod_getter;
 struct err;
 
-/* `*stop` may become true at any time: a transfer then ends within about a second. */
-int debuginfod_getter_new(const atomic_bool *stop, struct debuginfod_getter **ret, struct err *err);
+/* `silence_ns`: after which a server is given up. `*stop` may become true at any time: a transfer
+ * then ends within about a second. */
+int debuginfod_getter_new(int64_t silence_ns, const atomic_bool *stop,
+                          struct debuginfod_getter **ret, struct err *err);
 void debuginfod_getter_free(struct debuginfod_getter **getter);
 
 /* Writes the file into `fd`. `url`: the server's, http or https; it is followed elsewhere only by

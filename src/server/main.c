@@ -92,6 +92,7 @@ static int start_debuginfod(struct server *server, struct err *err)
         .dir = dir,
         .cache_bytes = config->debuginfod_bytes,
         .interval_ns = config->debuginfod_interval_ns,
+        .silence_ns = config->debuginfod_timeout_ns,
         .dirs = server->debug_dirs,
         .hot_objects = server->hot_objects,
     };
