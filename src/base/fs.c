@@ -160,8 +160,7 @@ static int open_without_links(int root, const char *path)
 
 int fs_open_in_root(int root, const char *path)
 {
-    struct open_how how = {.flags = OPEN_FLAGS,
-                           .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
+    struct open_how how = {.flags = OPEN_FLAGS, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
     int fd = (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
     if (fd >= 0)
         return fd;

@@ -123,7 +123,7 @@ bool chains_find(const struct chains *c, uint64_t address, uint64_t *ret_start,
         return false;
     const struct row *row = table_row(&c->rows, number);
     *ret_start = row->start;
-    *ret = c->frames + row->first;
+    *ret = row->count ? c->frames + row->first : NULL;
     *ret_count = row->count;
     return true;
 }

@@ -12,6 +12,7 @@
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -71,11 +72,10 @@ static void give_way(void)
 }
 
 /* Root without capabilities still owns most files. */
-static void be_nobody(void)
+static bool be_nobody(void)
 {
-    if (geteuid() == 0 && setgroups(0, NULL) == 0 && setresgid(NOBODY, NOBODY, NOBODY) == 0 &&
-        setresuid(NOBODY, NOBODY, NOBODY) < 0)
-        return;
+    return geteuid() == 0 && setgroups(0, NULL) == 0 && setresgid(NOBODY, NOBODY, NOBODY) == 0 &&
+           setresuid(NOBODY, NOBODY, NOBODY) == 0;
 }
 
 static void drop_capabilities(void)
@@ -89,12 +89,13 @@ static void drop_capabilities(void)
 /* What an allocator, libelf's mapping of a file, a socket and the end of a process need. All else
  * fails: so libdw finds no other file by a path it read. */
 static const uint32_t allowed_calls[] = {
-    __NR_brk,       __NR_mmap,       __NR_munmap,       __NR_mremap,        __NR_mprotect,
-    __NR_madvise,   __NR_read,       __NR_pread64,      __NR_write,         __NR_close,
-    __NR_fstat,     __NR_lseek,      __NR_fcntl,        __NR_recvmsg,       __NR_recvfrom,
-    __NR_sendto,    __NR_sendmsg,    __NR_futex,        __NR_clock_gettime, __NR_getpid,
-    __NR_gettid,    __NR_tgkill,     __NR_rt_sigreturn, __NR_rt_sigaction,  __NR_rt_sigprocmask,
-    __NR_getrandom, __NR_exit_group, __NR_exit,         __NR_sched_yield,   __NR_newfstatat,
+    __NR_brk,         __NR_mmap,       __NR_munmap,       __NR_mremap,        __NR_mprotect,
+    __NR_madvise,     __NR_read,       __NR_pread64,      __NR_write,         __NR_close,
+    __NR_fstat,       __NR_lseek,      __NR_fcntl,        __NR_recvmsg,       __NR_recvfrom,
+    __NR_sendto,      __NR_sendmsg,    __NR_futex,        __NR_clock_gettime, __NR_getpid,
+    __NR_gettid,      __NR_tgkill,     __NR_rt_sigreturn, __NR_rt_sigaction,  __NR_rt_sigprocmask,
+    __NR_getrandom,   __NR_exit_group, __NR_exit,         __NR_sched_yield,   __NR_newfstatat,
+    __NR_sigaltstack,
 };
 
 extern const ElfW(Ehdr) __ehdr_start; /* this program's own, by the linker */

@@ -63,3 +63,13 @@ for peer in eu-addr2line addr2line; do
     theirs=$(best_ms "$dir/addresses" timeout 600 $peer -f -C -e "$file")
     printf '%-14s %10.1f ms   ratio %.1f\n' $peer "$theirs" "$(awk "BEGIN { print $theirs / $ours }")"
 done
+
+# The same with files, lines and inlined functions, of a file that has DWARF.
+readelf -SW "$file" | grep -q ' \.debug_info' || exit 0
+ours=$(best_ms "$dir/offsets" "$SYMBOLIZE" --dwarf "$file")
+printf '%-14s %10.1f ms   with DWARF; %s\n' podflame "$ours" "$(cat "$dir/log")"
+for peer in eu-addr2line addr2line llvm-symbolizer; do
+    command -v $peer >/dev/null || continue
+    theirs=$(best_ms "$dir/addresses" timeout 600 $peer -f -i -C -e "$file") || continue
+    printf '%-14s %10.1f ms   ratio %.1f\n' $peer "$theirs" "$(awk "BEGIN { print $theirs / $ours }")"
+done

@@ -2,7 +2,7 @@
 # debug_files.sh: functions that were inlined are in the flamegraph, each below the one it was inlined
 # into, wherever the debug information lies: in the program, beside it, below /usr/lib/debug of the
 # process's own root, partly in a file shared by several (dwz). Without any there are the names that
-# .gnu_debugdata has. An agent whose process for reading DWARF cannot start has names still.
+# .gnu_debugdata has.
 # shellcheck source=tests/e2e/kit.sh disable=SC2119,SC2317
 . "${top_srcdir:?}/tests/e2e/kit.sh"
 sources=$top_srcdir/tests/workloads
@@ -11,7 +11,9 @@ sources=$top_srcdir/tests/workloads
 begin podflamed podflame-server
 need_root
 have() { [ -n "$(command -v "$1")" ]; }
-have "$CXX" && have objcopy || skip_all "there is no C++ compiler, or no objcopy"
+for tool in "$CXX" objcopy xz; do
+    have "$tool" || skip_all "there is no $tool"
+done
 build_cxx() { # output, flags...
     local output=$1
     shift
@@ -39,9 +41,11 @@ mv "$dir/dw-root" "$dir/root/"
 # As rpm's find-debuginfo makes it, but with all symbols.
 build_cxx dw-mini -g0
 nm "$dir/dw-mini" | awk '$2 ~ /[tT]/ { print $3 }' >"$dir/functions"
-objcopy -S --keep-symbols="$dir/functions" "$dir/dw-mini" "$dir/mini" &&
-    objcopy --strip-all "$dir/dw-mini" && have xz && xz -f "$dir/mini" &&
-    objcopy "--add-section=.gnu_debugdata=$dir/mini.xz" "$dir/dw-mini" || bail "no .gnu_debugdata"
+if ! objcopy -S --keep-symbols="$dir/functions" "$dir/dw-mini" "$dir/mini" ||
+    ! objcopy --strip-all "$dir/dw-mini" || ! xz -f "$dir/mini" ||
+    ! objcopy "--add-section=.gnu_debugdata=$dir/mini.xz" "$dir/dw-mini"; then
+    bail "no .gnu_debugdata"
+fi
 if have "$CLANGXX" && (CXX=$CLANGXX build_cxx dw-clang); then programs+=' dw-clang'; fi
 if have dwz; then
     build_cxx dw-dwz

@@ -19,7 +19,12 @@
 
 #define FOREVER_NS (600 * NS_PER_SEC)
 
-static int open_file(void *ctx, struct debug_files *ret_debug, struct err *err)
+static int open_alone(void *ctx, struct debug_files *ret_debug, struct err *err)
+{
+    return open(ctx, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+}
+
+static int open_with_debug_files(void *ctx, struct debug_files *ret_debug, struct err *err)
 {
     const char *path = ctx;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -78,12 +83,13 @@ static int resolve(const char *path, bool with_dwarf, struct symbol_addr *addrs,
     struct err err = {0};
     if (symbolizer_new(256u << 20, &s, &err) < 0 || worker_new("/proc/self/exe", &worker, &err) < 0)
         return 1;
+    symbol_open_fn open = with_dwarf ? open_with_debug_files : open_alone;
     if (with_dwarf)
         symbolizer_use_worker(s, worker, FOREVER_NS);
     int64_t begin = clock_ns(CLOCK_MONOTONIC);
-    int r = symbolizer_resolve(s, &key, open_file, (void *)path, addrs, count, &err);
+    int r = symbolizer_resolve(s, &key, open, (void *)path, addrs, count, &err);
     int64_t end = clock_ns(CLOCK_MONOTONIC);
-    symbolizer_resolve(s, &key, open_file, (void *)path, addrs, count, NULL);
+    symbolizer_resolve(s, &key, open, (void *)path, addrs, count, NULL);
     int64_t again = clock_ns(CLOCK_MONOTONIC) - end;
     for (size_t i = 0; i < count; i++)
         print(&addrs[i], with_dwarf);

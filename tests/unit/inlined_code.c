@@ -30,7 +30,7 @@ static inline __attribute__((always_inline)) void pf_middle(void)
 }
 
 void pf_outer(void);
-__attribute__((noinline, noclone)) void pf_outer(void)
+__attribute__((noinline)) void pf_outer(void)
 {
     LABEL(pf_at_bottom); /* 1015 */
     pf_middle();         /* 1016 */
