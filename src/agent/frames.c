@@ -220,6 +220,8 @@ static int name_group(struct frames *f, struct naming *naming, const struct grou
         r = add_object(f, wo->object->path, wo->object, wo->object->kind, &row);
     if (r == 0 && source != NAMING_FILE)
         f->objects[row].flags |= OBJECT_FILE_OFFSETS;
+    else if (r == 0 && wo->object->kind == OBJECT_ELF && naming_is_exact(naming))
+        f->objects[row].flags |= OBJECT_EXACT;
     if (r == 0)
         r = add_named(f, g, names, row);
     object_close(f->registry, wo->object, g->window->number);

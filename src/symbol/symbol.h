@@ -33,12 +33,14 @@ struct symbol_frame {
 struct symbol_addr {
     uint64_t file_offset; /* in: byte in the object's file */
     uint64_t address;     /* out: ELF virtual address, as nm(1) has it */
+    bool by_address; /* in: `address` is given, not file_offset: all a debug file can be asked by */
     uint64_t start; /* out: address of the outermost function's first byte; only with frames */
     /* out: the outermost function first, the others each inlined into the one before; NULL, 0 if
      * nothing names the address. Valid until the next call on the symbolizer. */
     const struct symbol_frame *frames;
     uint32_t frame_count;
     bool translated; /* out: address is valid; false if the file was no readable ELF */
+    bool unfinished; /* out: there is DWARF that was not read for it; it may have more to tell */
 };
 
 /* Gives an open, readable descriptor of the object's file, and in *ret_debug, which has none, those

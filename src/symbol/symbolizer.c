@@ -205,6 +205,16 @@ static bool needs_name(const struct known *k)
     return !k->has_answer && !(k->chain_count && k->chain[0].name);
 }
 
+/* The address that is asked for, and the range of the segment around it. */
+static bool locate(const struct object *o, const struct symbol_addr *a, uint64_t *ret_address,
+                   uint64_t *ret_low, uint64_t *ret_high)
+{
+    if (!a->by_address)
+        return answers_translate(o->answers, a->file_offset, ret_address, ret_low, ret_high);
+    *ret_address = a->address;
+    return answers_find_segment(o->answers, a->address, ret_low, ret_high);
+}
+
 /* Queries for the addresses that need a chain, or a name, ascending, each once. */
 static int collect_queries(const struct object *o, const struct symbol_addr *addrs, size_t count,
                            bool for_chains, struct name_query **ret, size_t *ret_count)
@@ -215,7 +225,7 @@ static int collect_queries(const struct object *o, const struct symbol_addr *add
     size_t n = 0;
     for (size_t i = 0; i < count; i++) {
         struct name_query q = {0};
-        if (!answers_translate(o->answers, addrs[i].file_offset, &q.address, &q.low, &q.high))
+        if (!locate(o, &addrs[i], &q.address, &q.low, &q.high))
             continue;
         struct known known = find_known(o, q.address);
         if (for_chains ? !known.has_chain : needs_name(&known))
@@ -455,7 +465,7 @@ static bool needs_file(const struct symbolizer *s, const struct object *o,
         return count > 0;
     for (size_t i = 0; i < count; i++) {
         uint64_t address, low, high;
-        if (!answers_translate(o->answers, addrs[i].file_offset, &address, &low, &high))
+        if (!locate(o, &addrs[i], &address, &low, &high))
             continue;
         struct known known = find_known(o, address);
         if (needs_name(&known) || (wants_chains && !known.has_chain))
@@ -507,10 +517,11 @@ static int fill(struct symbolizer *s, const struct object *o, struct symbol_addr
         int r = reserve_frames(s, used + CHAIN_FRAMES_MAX);
         if (r < 0)
             return r;
-        a->translated = answers_translate(o->answers, a->file_offset, &a->address, &low, &high);
+        a->translated = locate(o, a, &a->address, &low, &high);
         if (!a->translated)
             continue;
         struct known known = find_known(o, a->address);
+        a->unfinished = s->worker && o->has_dwarf && !known.has_chain;
         a->frame_count = list_frames(&known, s->frames + used, &a->start);
         used += a->frame_count;
     }
@@ -545,7 +556,9 @@ int symbolizer_resolve(struct symbolizer *s, const struct symbol_key *key, symbo
 {
     keep_within_limit(s, NULL);
     for (size_t i = 0; i < count; i++)
-        addrs[i] = (struct symbol_addr){.file_offset = addrs[i].file_offset};
+        addrs[i] = (struct symbol_addr){.file_offset = addrs[i].file_offset,
+                                        .address = addrs[i].by_address ? addrs[i].address : 0,
+                                        .by_address = addrs[i].by_address};
     struct object *o = find_object(s, key);
     if (!o)
         return err_errno(err, -ENOMEM, "naming %zu addresses", count);
