@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 #include "unwind/elf_section.h"
+#include "unwind/go_header.h"
 #include "unwind/go_table.h"
 #include "unwind/runs.h"
 
@@ -167,12 +168,12 @@ int go_build_add(Elf *elf, const struct rule_registers *registers, size_t max_by
                  struct runs *runs, struct err *err)
 {
     struct go_table t;
-    uint64_t address;
+    uint64_t address = 0;
     int r = find_table(elf, registers, max_bytes, &t, &address, err);
     if (r < 0)
         return r == -ENODATA ? 0 : r;
     if (t.relative) {
-        t.text = find_text(elf, runs, t.text, address + GO_TABLE_TEXT_OFFSET);
+        t.text = find_text(elf, runs, t.text, address + GO_HEADER_TEXT_OFFSET);
         if (!t.text)
             return 0;
     }

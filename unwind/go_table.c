@@ -4,11 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "unwind/go_header.h"
 #include "unwind/leb.h"
-
-#define MAGIC_1_16 0xfffffffau
-#define MAGIC_1_18 0xfffffff0u
-#define MAGIC_1_20 0xfffffff1u
 
 /* internal/abi/symtab.go */
 #define FLAG_TOP_FRAME  1u
@@ -27,28 +24,23 @@ static bool fits_in(uint64_t offset, uint64_t size, uint64_t len)
 int go_table_open(const void *bytes, size_t len, const struct rule_registers *registers,
                   struct go_table *ret)
 {
-    struct leb p = {bytes, (const uint8_t *)bytes + len, false};
-    struct go_table t = {.registers = registers, .bytes = bytes, .len = len};
-    uint32_t magic = leb_u32(&p);
-    uint16_t zeros = leb_u16(&p);
-    t.quantum = leb_u8(&p);
-    uint8_t pointer = leb_u8(&p);
-    t.count = leb_u64(&p);
-    leb_u64(&p);
-    t.relative = magic != MAGIC_1_16;
-    t.word = t.relative ? 4 : 8;
-    t.flags_offset = magic == MAGIC_1_18 ? 37 : 41;
-    if (t.relative)
-        t.text = leb_u64(&p);
-    leb_bytes(&p, 3 * 8);
-    t.programs = leb_u64(&p);
-    t.functions = leb_u64(&p);
-    if (p.bad || (magic != MAGIC_1_16 && magic != MAGIC_1_18 && magic != MAGIC_1_20) || zeros ||
-        pointer != 8 || t.quantum != (registers == &rule_registers_x86_64 ? 1 : 4) ||
-        t.programs >= len || t.count > len || /* so that this does not wrap: */
-        !fits_in(t.functions, (2 * t.count + 1) * t.word, len))
+    struct go_header h;
+    int r = go_header_read(bytes, len, len, &h);
+    if (r < 0 || h.quantum != (registers == &rule_registers_x86_64 ? 1 : 4))
         return -EBADMSG;
-    *ret = t;
+    *ret = (struct go_table){
+        .registers = registers,
+        .bytes = bytes,
+        .len = len,
+        .text = h.text,
+        .count = h.count,
+        .programs = h.programs,
+        .functions = h.functions,
+        .quantum = h.quantum,
+        .word = h.word,
+        .relative = h.relative,
+        .flags_offset = h.version == GO_1_18 ? 37 : 41,
+    };
     return 0;
 }
 
@@ -126,30 +118,14 @@ static struct unwind_rule rule_of(const struct go_table *t, int64_t delta)
                            : rule_aarch64(t->registers, (int32_t)delta);
 }
 
-/* One pair of an sp table; false at its end. */
-static bool read_step(struct leb *p, const struct go_table *t, bool first, int64_t *delta,
-                      uint64_t *ret_bytes)
-{
-    uint64_t change = leb_unsigned(p);
-    if (p->bad || (change == 0 && !first))
-        return false;
-    uint64_t instructions = leb_unsigned(p);
-    if (change > UINT32_MAX || instructions == 0 || instructions > UINT32_MAX) {
-        p->bad = true;
-        return false;
-    }
-    *delta += (int64_t)(change >> 1) ^ -(int64_t)(change & 1);
-    *ret_bytes = instructions * t->quantum;
-    return true;
-}
-
 int go_table_run(const struct go_table *t, const struct go_function *f, cfa_row_fn fn, void *ctx,
                  uint64_t *ret_end)
 {
     struct leb p = {f->program, t->bytes + t->len, false};
-    uint64_t pc = f->start, bytes;
+    uint64_t pc = f->start, instructions;
     int64_t delta = -1;
-    while (pc < f->end && read_step(&p, t, pc == f->start, &delta, &bytes)) {
+    while (pc < f->end && go_program_step(&p, pc == f->start, &delta, &instructions)) {
+        uint64_t bytes = instructions * t->quantum;
         struct unwind_rule rule = rule_of(t, delta);
         int r = fn(ctx, pc, &rule);
         if (r != 0)

@@ -11,6 +11,7 @@
 #include "agent/cgroups.h"
 #include "agent/collector.h"
 #include "agent/counters.h"
+#include "agent/jit.h"
 #include "agent/ksymbols.h"
 #include "agent/namer.h"
 #include "agent/object.h"
@@ -38,6 +39,7 @@ struct agent {
     struct spool *spool;
     struct ship *ship;
     struct opener *opener;
+    struct jit *jit;
     struct tables *tables;
     struct namer *namer;
     struct sampler *sampler;
@@ -60,6 +62,11 @@ static void take_window(void *ctx, struct window *window)
 static void take_open(void *ctx, struct object *object, const struct object_place *place)
 {
     opener_ask(((struct agent *)ctx)->opener, object, place);
+}
+
+static bool take_made(void *ctx, const struct process *process, uint32_t window)
+{
+    return jit_ask(((struct agent *)ctx)->jit, process, window);
 }
 
 /* ---- starting */
@@ -125,7 +132,8 @@ static int start_sampler(struct agent *a, const struct agent_options *o, struct 
         .realtime = o->realtime,
         .record = o->record,
     };
-    struct collector_sinks sinks = {.window = take_window, .open = take_open, .ctx = a};
+    struct collector_sinks sinks = {
+        .window = take_window, .open = take_open, .made = take_made, .ctx = a};
     return sampler_start(&config, &sinks, a->objects, &a->counters, &a->sampler, err);
 }
 
@@ -145,6 +153,8 @@ static int start_all(struct agent *a, const struct agent_options *o, struct err 
         r = start_tables(a, o, err);
     if (r == 0 && o->replay)
         r = replay_open(o->replay, &a->replay, &a->recording, err);
+    if (r == 0 && !o->replay)
+        r = jit_start(&a->counters, &a->jit, err);
     if (r < 0)
         return r;
     struct builder_config config = {
@@ -153,6 +163,7 @@ static int start_all(struct agent *a, const struct agent_options *o, struct err 
             o->replay ? (int64_t)a->recording.period_ns : NS_PER_SEC / (int64_t)o->frequency,
         .symbol_bytes = o->symbol_bytes,
         .worker = "/proc/self/exe",
+        .jit = a->jit,
         .ksymbols = a->ksymbols,
     };
     r = namer_start(&config, a->objects, a->opener, &a->counters, a->spool, a->ship, &a->namer,
@@ -211,6 +222,7 @@ void agent_stop(struct agent **agent)
     sampler_stop(&a->sampler);
     tables_stop(&a->tables);
     namer_stop(&a->namer);
+    jit_stop(&a->jit);
     opener_stop(&a->opener);
     ship_stop(&a->ship, a->shutdown_ns);
     spool_free(&a->spool);

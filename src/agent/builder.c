@@ -21,6 +21,7 @@
 #include "base/fs.h"
 #include "base/strings.h"
 #include "k8s/cgroup.h"
+#include "symbol/jit_name.h"
 #include "wire/batch.h"
 
 struct builder {
@@ -121,11 +122,22 @@ int builder_new(const struct builder_config *config, struct objects *objects,
         builder_free(&b);
         return r;
     }
+    naming_set_jit(b->names, config->jit);
     *ret = b;
     return 0;
 }
 
 /* ---- stacks, samples, processes */
+
+/* HotSpot's interpreter is one piece of code, whatever method it runs: one frame stands for a
+ * chain of its own. */
+static bool is_interpreter_again(const struct builder *b, uint32_t parent, uint32_t row)
+{
+    const struct batch_stack *above = table_row(&b->stacks, parent);
+    const struct frame_row *f = table_row(&b->frames.rows, row);
+    return parent && above->frame == row && f->kind == FRAME_JIT &&
+           strcmp(b->strings.texts[f->name], JIT_NAME_INTERPRETER) == 0;
+}
 
 /* A node becomes a row for each of its functions, each below the one it is inlined into. */
 static int build_stacks(struct builder *b, const struct window *w)
@@ -139,7 +151,8 @@ static int build_stacks(struct builder *b, const struct window *w)
         const uint32_t *rows = frames_of_node(&b->frames, i, &count);
         for (uint32_t k = 0; r >= 0 && k < count; k++) {
             struct batch_stack key = {.parent = at, .frame = rows[k]};
-            r = table_add(&b->stacks, &key, &at);
+            if (!is_interpreter_again(b, at, rows[k]))
+                r = table_add(&b->stacks, &key, &at);
         }
         b->stack_of_node[i] = at;
         if (r >= 0)

@@ -9,6 +9,7 @@ struct batch;
 struct builder;
 struct counters;
 struct err;
+struct jit;
 struct ksymbols;
 struct objects;
 struct window;
@@ -18,6 +19,7 @@ struct builder_config {
     int64_t period_ns;
     size_t symbol_bytes;       /* cap on remembered names */
     const char *worker;        /* program that reads DWARF (symbol/worker.h); NULL: none */
+    struct jit *jit;           /* names of code made at run time; NULL: it has none */
     struct ksymbols *ksymbols; /* may be NULL; must outlive it */
 };
 

@@ -31,6 +31,10 @@
 #define HOLD_NS       (5 * (uint64_t)NS_PER_SEC)
 #define HOLD_BYTES    (8u << 20)
 #define CLOCK_JUMP_NS NS_PER_SEC
+/* How far apart in time two users of one address must be to be told apart, in a process that is
+ * known to use addresses again. */
+#define MADE_EPOCH_NS (NS_PER_SEC / 4)
+#define MADE_ASK_NS   (uint64_t) NS_PER_SEC /* how soon that becomes known */
 #define TIME_MAX      ((uint64_t)INT64_MAX / 4)
 
 struct collector {
@@ -167,23 +171,42 @@ static int add_root_marker(struct collector *c, const struct unwind_stack *stack
     }
 }
 
-static int add_frame(struct collector *c, const struct unwind_frame *f, uint32_t *node)
+static int add_made(struct collector *c, struct process *p, int64_t time_ns,
+                    const struct unwind_frame *f, uint32_t *node)
+{
+    struct window *w = c->window;
+    uint64_t time = (uint64_t)(time_ns - w->to_real_ns);
+    if (p->made_window != w->number || time > p->made_time + MADE_ASK_NS) {
+        p->made_window = w->number;
+        p->made_time = time;
+        p->made_reused = c->sinks.made && c->sinks.made(c->sinks.ctx, p, w->number);
+    }
+    struct window_object made = {.object = f->object, .process = p->serial};
+    if (p->made_reused && time_ns > w->start_ns)
+        made.epoch = (uint32_t)((time_ns - w->start_ns) / MADE_EPOCH_NS);
+    return window_add_made(w, *node, &made, f->offset, time_ns, node);
+}
+
+static int add_frame(struct collector *c, const struct window_key *key, struct process *p,
+                     const struct unwind_frame *f, uint32_t *node)
 {
     if (f->kernel)
         return window_add_frame(c->window, *node, c->kernel, f->pc, FRAME_KERNEL, node);
     struct object *o = f->object;
     if (!o)
         return window_add_marker(c->window, *node, MARKER_unknown, node);
-    enum frame_kind kind = o->kind == OBJECT_ANON ? FRAME_JIT : FRAME_USER;
-    return window_add_frame(c->window, *node, o, f->offset, kind, node);
+    if (o->kind == OBJECT_ANON)
+        return add_made(c, p, key->time_ns, f, node);
+    return window_add_frame(c->window, *node, o, f->offset, FRAME_USER, node);
 }
 
-static int add_stack(struct collector *c, const struct unwind_stack *stack, uint32_t *ret_node)
+static int add_stack(struct collector *c, const struct window_key *key, struct process *p,
+                     const struct unwind_stack *stack, uint32_t *ret_node)
 {
     uint32_t node = 0;
     int r = add_root_marker(c, stack, &node);
     for (size_t i = stack->count; i-- > 0 && r >= 0;)
-        r = add_frame(c, &stack->frames[i], &node);
+        r = add_frame(c, key, p, &stack->frames[i], &node);
     *ret_node = node;
     return r;
 }
@@ -254,7 +277,7 @@ static int add_sample(struct collector *c, const struct record *record, struct p
         return r;
     key.cgroup_path = cgroups_path(c->cgroups, key.cgroup, (int64_t)record->time);
     uint32_t node, methods = methods_of(stack);
-    r = add_stack(c, stack, &node);
+    r = add_stack(c, &key, p, stack, &node);
     if (r == 0)
         r = window_add_sample(c->window, &key, node, methods);
     return r == -ENOSPC ? window_add_other(c->window, &key, methods) : r;

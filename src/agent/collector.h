@@ -16,6 +16,7 @@ struct err;
 struct object;
 struct object_place;
 struct objects;
+struct process;
 struct processes;
 struct ksymbols;
 struct record;
@@ -49,6 +50,10 @@ struct collector_sinks {
 
     /* An object has samples: its file should be opened soon, by another thread. */
     void (*open)(void *ctx, struct object *object, const struct object_place *place);
+
+    /* A process runs code made at run time: said once a window and once a second. True: such code
+     * comes where other code was. NULL: nobody names it. */
+    bool (*made)(void *ctx, const struct process *process, uint32_t window);
 
     /* What the copied stacks of a finished window were needed for; NULL: nobody asks. */
     void (*dumps)(void *ctx, const struct stacker_dumps *dumps);

@@ -48,6 +48,12 @@
     X(opens_dropped, "Files not looked for because too many waited for it.")                       \
     X(symbol_workers_started, "Processes started to read DWARF.")                                  \
     X(symbol_workers_failed, "Of these, how many died of what they read, or did not answer.")      \
+    X(jit_files_read, "Times a perf map or jitdump was read for what it told anew.")               \
+    X(jit_files_refused, "Processes whose perf map or jitdump is not to be believed, or broken.")  \
+    X(jit_processes_dropped, "Processes with JIT code that were too many to look after.")          \
+    X(java_asked, "Times a JVM told the names of its methods.")                                    \
+    X(java_refused, "JVMs that are left alone, since they cannot or will not tell.")               \
+    X(java_timeouts, "Times a JVM did not answer in time.")                                        \
     X(unsymbolized_no_file, "Samples whose innermost frame has no name: its file was not found.")  \
     X(unsymbolized_no_elf, "Samples whose innermost frame has no name: its file is no ELF file.")  \
     X(unsymbolized_no_symbol, "Samples whose innermost frame has no name: no symbol covers it.")   \

@@ -7,10 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/jit.h"
 #include "agent/marker.h"
 #include "agent/object.h"
 #include "agent/window.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/strings.h"
 #include "wire/batch.h"
 
@@ -71,20 +73,26 @@ static int add_object(struct frames *f, const char *path, const struct object *o
     return 0;
 }
 
+/* One row for all that share a path and are no files. */
+static int shared_object(struct frames *f, const char *path, uint8_t kind, uint32_t *ret_row)
+{
+    uint32_t string;
+    int r = strings_add(f->strings, path, &string);
+    for (uint32_t i = 0; r >= 0 && i < f->object_count; i++) {
+        if (f->objects[i].kind == kind && f->objects[i].path == string) {
+            *ret_row = i;
+            return 0;
+        }
+    }
+    return r < 0 ? r : add_object(f, path, NULL, kind, ret_row);
+}
+
 /* The kernel's symbols belong to the core image or to a module, each an object of its own. */
 static int kernel_object(struct frames *f, const char *module, uint32_t *ret_row)
 {
     char path[128];
     snprintf(path, sizeof(path), "[%s]", module ? module : "kernel");
-    uint32_t string;
-    int r = strings_add(f->strings, path, &string);
-    for (uint32_t i = 0; r >= 0 && i < f->object_count; i++) {
-        if (f->objects[i].kind == OBJECT_KERNEL && f->objects[i].path == string) {
-            *ret_row = i;
-            return 0;
-        }
-    }
-    return r < 0 ? r : add_object(f, path, NULL, OBJECT_KERNEL, ret_row);
+    return shared_object(f, path, OBJECT_KERNEL, ret_row);
 }
 
 /* ---- nodes */
@@ -168,11 +176,36 @@ static int add_named(struct frames *f, const struct group *g, const struct name 
     return 0;
 }
 
+/* Code that a process made at run time. */
+static int name_made(struct frames *f, struct naming *naming, const struct group *g,
+                     const struct window_object *wo)
+{
+    const struct window *w = g->window;
+    _cleanup_free_ struct jit_span *spans = malloc(g->count * sizeof(*spans));
+    _cleanup_free_ struct name *names = calloc(g->count, sizeof(*names));
+    if (!spans || !names)
+        return -ENOMEM;
+    uint64_t start = (uint64_t)(w->start_ns - w->to_real_ns);
+    for (size_t i = 0; i < g->count; i++) {
+        const struct window_node *node = table_row(&w->nodes, g->nodes[i]);
+        spans[i] = (struct jit_span){.address = node->offset,
+                                     .first_ns = start + node->first_us * (uint64_t)NS_PER_US,
+                                     .last_ns = start + node->last_us * (uint64_t)NS_PER_US};
+    }
+    naming_find_made(naming, wo->process, spans, g->count, names);
+    f->source_of_object[g->object] = NAMING_FILE;
+    uint32_t row;
+    int r = shared_object(f, wo->object->path, wo->object->kind, &row);
+    return r < 0 ? r : add_named(f, g, names, row);
+}
+
 static int name_group(struct frames *f, struct naming *naming, const struct group *g)
 {
     const struct window_object *wo = table_row(&g->window->objects, g->object);
     if (!wo->object)
         return name_markers(f, g);
+    if (wo->process)
+        return name_made(f, naming, g, wo);
     _cleanup_free_ uint64_t *offsets = malloc(g->count * sizeof(*offsets));
     _cleanup_free_ struct name *names = calloc(g->count, sizeof(*names));
     if (!offsets || !names)

@@ -8,6 +8,7 @@
 
 #include "agent/builder.h"
 #include "agent/counters.h"
+#include "agent/jit.h"
 #include "agent/opener.h"
 #include "agent/priority.h"
 #include "agent/ship.h"
@@ -22,10 +23,12 @@
 
 #define QUEUE_MAX    4u
 #define OPEN_WAIT_NS (2 * NS_PER_SEC)
+#define JIT_WAIT_NS  (3 * NS_PER_SEC)
 
 struct namer {
     struct builder *builder;
     struct opener *opener;
+    struct jit *jit;
     struct counters *counters;
     struct counters_snapshot sent;
     struct spool *spool;
@@ -86,6 +89,8 @@ static void finish_window(struct namer *n, struct window *window)
     struct err err = {0};
     if (n->opener)
         opener_wait(n->opener, OPEN_WAIT_NS);
+    if (n->jit)
+        jit_wait(n->jit, window->number, JIT_WAIT_NS);
     if (name_window(n, window, &err) < 0) {
         counter_add(n->counters, batches_failed, 1);
         log_err("a window is lost samples=%llu error=\"%s\"",
@@ -97,6 +102,8 @@ static void finish_window(struct namer *n, struct window *window)
             ship_wake(n->ship);
         pthread_mutex_unlock(&n->lock);
     }
+    if (n->jit)
+        jit_turn(n->jit, window->number, (uint64_t)(window->end_ns - window->to_real_ns));
     atomic_store(&n->bytes, builder_bytes(n->builder));
     window_free(&window);
 }
@@ -140,6 +147,7 @@ int namer_start(const struct builder_config *config, struct objects *objects, st
     if (!n)
         return err_errno(err, -ENOMEM, "the namer");
     n->opener = opener;
+    n->jit = config->jit;
     n->counters = counters;
     n->spool = spool;
     n->ship = ship;

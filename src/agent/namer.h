@@ -9,13 +9,14 @@ struct builder_config;
 struct counters;
 struct err;
 struct namer;
+struct jit;
 struct objects;
 struct opener;
 struct ship;
 struct spool;
 struct window;
 
-/* `opener` and `ship` may be NULL. All must outlive it. */
+/* `opener`, the config's `jit` and `ship` may be NULL. All must outlive it. */
 int namer_start(const struct builder_config *config, struct objects *objects, struct opener *opener,
                 struct counters *counters, struct spool *spool, struct ship *ship,
                 struct namer **ret, struct err *err);

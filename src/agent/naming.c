@@ -8,7 +8,9 @@
 #include <unistd.h>
 
 #include "agent/counters.h"
+#include "agent/jit.h"
 #include "agent/ksymbols.h"
+#include "agent/naming_made.h"
 #include "agent/object.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -39,6 +41,8 @@ struct naming {
     struct ksymbols *ksymbols;          /* or NULL */
     struct symbol_frame *kernel_frames; /* handed out by the last call */
     size_t kernel_room;
+    struct jit *jit;
+    struct naming_made *made;
     struct strings ksymbol_names; /* of the last call */
 };
 
@@ -87,6 +91,7 @@ void naming_free(struct naming **names)
     worker_free(&(*names)->worker);
     kallsyms_free(&(*names)->kallsyms);
     free((*names)->kernel_frames);
+    naming_made_free(&(*names)->made);
     strings_free(&(*names)->ksymbol_names);
     free(*names);
     *names = NULL;
@@ -240,8 +245,20 @@ enum naming_source naming_find(struct naming *names, struct object *object, cons
     }
 }
 
+void naming_set_jit(struct naming *names, struct jit *jit)
+{
+    names->jit = jit;
+}
+
+void naming_find_made(struct naming *names, uint32_t process, const struct jit_span *spans,
+                      size_t count, struct name *ret)
+{
+    naming_made_find(&names->made, names->jit, process, spans, count, ret);
+}
+
 size_t naming_bytes(const struct naming *names)
 {
     return symbolizer_bytes(names->symbolizer) +
-           (names->kallsyms ? kallsyms_bytes(names->kallsyms) : 0);
+           (names->kallsyms ? kallsyms_bytes(names->kallsyms) : 0) +
+           (names->jit ? jit_bytes(names->jit) : 0);
 }

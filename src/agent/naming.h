@@ -8,6 +8,8 @@
 
 struct counters;
 struct err;
+struct jit;
+struct jit_span;
 struct ksymbols;
 struct naming;
 struct object;
@@ -48,5 +50,13 @@ void naming_end(struct naming *names);
 /* Fills `ret` for each offset. What failed leaves names out. */
 enum naming_source naming_find(struct naming *names, struct object *object, const uint64_t *offsets,
                                size_t count, struct name *ret);
+
+/* Who knows the names of code made at run time; NULL: nobody. */
+void naming_set_jit(struct naming *names, struct jit *jit);
+
+/* The same for code that a process made at run time; names have no address, which would be another
+ * in each process. */
+void naming_find_made(struct naming *names, uint32_t process, const struct jit_span *spans,
+                      size_t count, struct name *ret);
 
 size_t naming_bytes(const struct naming *names);

@@ -92,7 +92,8 @@ static enum object_kind kind_of(const char *path)
     if (path[0] != '/' || strncmp(path, "//", 2) == 0)
         return OBJECT_ANON;
     if (strncmp(path, "/dev/zero", 9) == 0 || strncmp(path, "/SYSV", 5) == 0 ||
-        strncmp(path, "/anon_hugepage", 14) == 0)
+        strncmp(path, "/anon_hugepage", 14) == 0 ||
+        strncmp(path, "/memfd:doublemapper", 19) == 0) /* .NET's code, mapped twice */
         return OBJECT_ANON;
     return OBJECT_ELF;
 }

@@ -416,6 +416,7 @@ static int apply_comm(struct processes *ps, const struct record *record)
         e->exe = NULL;
         e->process.exe = "";
         e->process.serial = ++ps->last_serial;
+        e->process.made_window = 0;
     }
     if (record->comm.exec || (!e->name[0] && record->pid == record->tid))
         set_comm(e->name, record->comm.name);
@@ -438,6 +439,7 @@ static int set_exe(struct processes *ps, struct entry *e, const char *path)
         len < PROCESS_NAME_MAX && strncmp(base, e->name, PROCESS_COMM_MAX - 1) == 0) {
         memcpy(e->name, base, len + 1);
         e->process.serial = ++ps->last_serial;
+        e->process.made_window = 0;
     }
     return 0;
 }

@@ -29,6 +29,10 @@ struct process {
     const char *name;    /* of the program it executes; a thread may call itself otherwise */
     const char *exe;     /* the path of the file it executes; "" if unknown (a kernel thread) */
     uint64_t cgroup;     /* id; 0: unknown */
+    /* The collector's: when it last said that code made at run time is run here. */
+    uint32_t made_window;
+    uint64_t made_time;
+    bool made_reused; /* such code comes where other code was: addresses are told apart by time */
 };
 
 /* Exited processes are kept for `linger_ns` of the records' time, since records of their last

@@ -9,6 +9,7 @@
 #include "agent/object.h"
 #include "agent/process.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
 
 static void clear_process(struct window_process *p)
@@ -41,7 +42,7 @@ void window_free(struct window **window)
 static int add_root(struct window *w)
 {
     struct window_node root = {.parent = UINT32_MAX};
-    struct window_object none = {NULL};
+    struct window_object none = {0};
     uint32_t row;
     int r = table_add(&w->nodes, &root, &row);
     if (r >= 0)
@@ -102,21 +103,43 @@ static int add_node(struct window *w, const struct window_node *key, uint32_t *r
     return r == -ENOENT ? -ENOSPC : r < 0 ? r : 0;
 }
 
+static int add_in_object(struct window *w, const struct window_object *o, struct window_node *key,
+                         uint32_t *ret_node)
+{
+    key->object = node_at(w, node_at(w, key->parent)->last_child)->object;
+    const struct window_object *before = table_row(&w->objects, key->object);
+    if (before->object != o->object || before->process != o->process || before->epoch != o->epoch) {
+        int r = table_add(&w->objects, o, &key->object);
+        if (r < 0)
+            return r;
+        if (r == 1)
+            object_ref(o->object);
+    }
+    return add_node(w, key, ret_node);
+}
+
 int window_add_frame(struct window *window, uint32_t parent, struct object *object, uint64_t offset,
                      enum frame_kind kind, uint32_t *ret_node)
 {
     struct window_node key = {.parent = parent, .offset = offset, .kind = kind};
-    key.object = node_at(window, node_at(window, parent)->last_child)->object;
-    const struct window_object *before = table_row(&window->objects, key.object);
-    if (before->object != object) {
-        struct window_object o = {object};
-        int r = table_add(&window->objects, &o, &key.object);
-        if (r < 0)
-            return r;
-        if (r == 1)
-            object_ref(object);
-    }
-    return add_node(window, &key, ret_node);
+    return add_in_object(window, &(struct window_object){.object = object}, &key, ret_node);
+}
+
+int window_add_made(struct window *window, uint32_t parent, const struct window_object *made,
+                    uint64_t address, int64_t time_ns, uint32_t *ret_node)
+{
+    struct window_node key = {.parent = parent, .offset = address, .kind = FRAME_JIT};
+    int r = add_in_object(window, made, &key, ret_node);
+    if (r < 0)
+        return r;
+    struct window_node *node = node_at(window, *ret_node);
+    int64_t ns = time_ns > window->start_ns ? time_ns - window->start_ns : 0;
+    uint32_t us = ns / NS_PER_US < UINT32_MAX ? (uint32_t)(ns / NS_PER_US) : UINT32_MAX - 1;
+    if (!node->last_us || us < node->first_us)
+        node->first_us = us;
+    if (us >= node->last_us)
+        node->last_us = us + 1;
+    return 0;
 }
 
 int window_add_marker(struct window *window, uint32_t parent, enum marker marker,
@@ -247,6 +270,9 @@ static int keep_node(const struct table *from, uint32_t node, struct table *to, 
         int r = table_add(to, &key, &new_row[path[depth]]);
         if (r < 0)
             return r;
+        struct window_node *kept = table_row(to, new_row[path[depth]]);
+        kept->first_us = key.first_us;
+        kept->last_us = key.last_us;
     }
     return 0;
 }

@@ -25,10 +25,17 @@ struct window_node { /* of the tree of stacks; row 0 is the root */
     /* behind the key */
     uint32_t last_child; /* the row it was last gone on to from here; 0: none */
     uint32_t methods;    /* of its own samples: bits of enum wire_method */
+    /* FRAME_JIT: the first sample it is part of, and behind the last one; from the window's start
+     */
+    uint32_t first_us, last_us;
 };
 
 struct window_object {
     struct object *object;
+    /* Of memory with code made at run time, which is each process's own: whose, and in which
+     * stretch of time where its addresses may be used again; else 0. */
+    uint32_t process; /* serial */
+    uint32_t epoch;
 };
 
 struct window_process {
@@ -92,6 +99,12 @@ int window_add_frame(struct window *window, uint32_t parent, struct object *obje
                      enum frame_kind kind, uint32_t *ret_node);
 int window_add_marker(struct window *window, uint32_t parent, enum marker marker,
                       uint32_t *ret_node);
+
+/* A frame of code made at run time: `made` holds the object, whose it is, and when; it was run at
+ * `time_ns` of the wall clock. */
+int window_add_made(struct window *window, uint32_t parent, const struct window_object *made,
+                    uint64_t address, int64_t time_ns, uint32_t *ret_node);
+
 /* `methods`: how the callers of this one were found, bits of enum wire_method. */
 int window_add_sample(struct window *window, const struct window_key *key, uint32_t stack,
                       uint32_t methods);

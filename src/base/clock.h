@@ -6,6 +6,7 @@
 
 #define NS_PER_SEC 1000000000LL
 #define NS_PER_MS  1000000LL
+#define NS_PER_US  1000LL
 
 static inline int64_t clock_ns(clockid_t id)
 {

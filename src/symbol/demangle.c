@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "symbol/demangle_languages.h"
 
 #define OPTIONS (DMGL_PARAMS | DMGL_ANSI | DMGL_RET_DROP)
 
@@ -248,17 +249,38 @@ static bool demangle_rust_v0(const char *name, size_t len, char *ret)
     return print_rust(tame, has_punycode && !may_grow, other) && strcmp(ret, other) == 0;
 }
 
+static bool demangle_v0(const char *name, char *ret)
+{
+    return demangle_rust_v0(name, strlen(name), ret);
+}
+
+/* Rust's legacy names are C++'s, with a hash. */
+static bool demangle_itanium(const char *name, char *ret)
+{
+    return print_rust(name, false, ret) || (*ret = 0, demangle_cxx(name, strlen(name), ret));
+}
+
+/* By what their names begin with; Haskell's begin with anything. */
+static const struct {
+    const char *prefix;
+    bool (*demangle)(const char *name, char *ret);
+} languages[] = {
+    {"_Z", demangle_itanium}, {"_R", demangle_v0},      {"_D", demangle_d},
+    {"$s", demangle_swift},   {"_$s", demangle_swift},  {"$S", demangle_swift},
+    {"_$S", demangle_swift},  {"caml", demangle_ocaml}, {"", demangle_haskell},
+};
+
 bool demangle_name(const char *name, char ret[DEMANGLE_OUT_MAX])
 {
-    size_t len = strnlen(name, DEMANGLE_IN_MAX + 1);
     bool done = false;
     *ret = 0;
-    if (len > DEMANGLE_IN_MAX || name[0] != '_')
+    if (strnlen(name, DEMANGLE_IN_MAX + 1) > DEMANGLE_IN_MAX)
         return false;
-    if (name[1] == 'R')
-        done = demangle_rust_v0(name, len, ret);
-    else if (name[1] == 'Z')
-        done = print_rust(name, false, ret) || (*ret = 0, demangle_cxx(name, len, ret));
+    for (size_t i = 0; i < ARRAY_LEN(languages); i++)
+        if (strncmp(name, languages[i].prefix, strlen(languages[i].prefix)) == 0) {
+            done = languages[i].demangle(name, ret);
+            break;
+        }
     if (!done)
         *ret = 0;
     return done;

@@ -1,5 +1,5 @@
-/* demangle.h: linker names to the names their authors wrote. C++ (Itanium ABI) and Rust (legacy and
- * v0). */
+/* demangle.h: linker names to the names their authors wrote: of C++ (Itanium ABI), Rust (legacy and
+ * v0) and D; of Swift, OCaml and Haskell without parameters. */
 #pragma once
 
 #include <stdbool.h>

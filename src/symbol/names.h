@@ -15,7 +15,10 @@ struct name_query {
     uint64_t low, high; /* in: the mapped range it lies in; out: the part of it, around the address,
                            that has the same answer */
     bool found;         /* out; in: false */
+    bool is_stub;       /* the name is what a stub jumps to, and the stub's is name@plt */
+    bool is_single;     /* holds for this address alone; low and high say so */
     uint8_t source;     /* which source of names.c it was found by */
+    uint8_t file;       /* enum name_file: the one that has the name */
     uint8_t rank;
     uint64_t start;   /* the symbol's first byte */
     uint32_t strings; /* section of its name */

@@ -7,6 +7,7 @@
 #include "symbol/symbol.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,6 +22,7 @@
 #include "symbol/debug_file.h"
 #include "symbol/demangle.h"
 #include "symbol/elf_file.h"
+#include "symbol/go_names.h"
 #include "symbol/name_files.h"
 #include "symbol/names.h"
 #include "symbol/worker.h"
@@ -77,7 +79,7 @@ static void files_close(struct files *f)
  * leaves others out. -ENODATA: the file has no such thing. */
 typedef int (*chain_source)(const struct elf_file *file, const uint64_t *addresses, size_t count,
                             struct chains *chains, struct err *err);
-static const chain_source chain_sources[] = {NULL};
+static const chain_source chain_sources[] = {go_names_find};
 
 int symbolizer_new(size_t max_bytes, struct symbolizer **ret, struct err *err)
 {
@@ -242,7 +244,11 @@ static int read_name(struct name_files *files, const struct name_query *q, char 
         *ret = NULL;
         return 0;
     }
-    *ret = strdup(demangle_name(linker, readable) ? readable : linker);
+    const char *name = demangle_name(linker, readable) ? readable : linker;
+    if (!q->is_stub)
+        *ret = strdup(name);
+    else if (asprintf(ret, "%s@plt", name) < 0)
+        *ret = NULL;
     return *ret ? 0 : -ENOMEM;
 }
 
@@ -336,7 +342,7 @@ static int find_chains(struct object *o, const struct elf_file *file,
 {
     bool any = false;
     int result = 0;
-    for (size_t i = 0; i < ARRAY_LEN(chain_sources) && chain_sources[i]; i++) {
+    for (size_t i = 0; i < ARRAY_LEN(chain_sources); i++) {
         _cleanup_free_ uint64_t *addresses = NULL;
         size_t address_count = 0;
         int r = list_addresses(o, addrs, count, &addresses, &address_count);
@@ -396,6 +402,18 @@ static void find_dwarf(struct symbolizer *s, struct object *o, const struct file
         o->dwarf_retry_ns = clock_ns(CLOCK_MONOTONIC) + RETRY_DWARF_NS;
 }
 
+/* That no source has a chain for an address is an answer too, once all of them were asked: DWARF
+ * says so itself. */
+static int close_chains(struct object *o, const struct symbol_addr *addrs, size_t count)
+{
+    _cleanup_free_ uint64_t *addresses = NULL;
+    size_t n = 0;
+    int r = list_addresses(o, addrs, count, &addresses, &n);
+    for (size_t i = 0; i < n && r == 0; i++)
+        r = chains_add(o->chains, addresses[i], 0, NULL, 0);
+    return r;
+}
+
 /* A chain spares its address a name only if it has one itself, so chains come first; but DWARF's
  * have not, where a symbol table names the address. */
 static int ask_files(struct symbolizer *s, struct object *o, const struct files *f,
@@ -408,6 +426,11 @@ static int ask_files(struct symbolizer *s, struct object *o, const struct files 
     int chains = find_chains(o, &f->file, addrs, count, &why);
     r = find_names(o, f, addrs, count, err);
     find_dwarf(s, o, f, addrs, count);
+    if (chains == 0 && o->has_chains && !(o->has_dwarf && s->worker)) {
+        chains = close_chains(o, addrs, count);
+        if (chains < 0)
+            err_errno(&why, chains, "naming %zu addresses", count);
+    }
     return r == 0 && chains < 0 ? err_set(err, chains, "%s", why.text) : r;
 }
 

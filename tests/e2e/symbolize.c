@@ -19,19 +19,19 @@
 
 #define FOREVER_NS (600 * NS_PER_SEC)
 
-struct place {
-    const char *path;
-    bool with_dwarf;
-};
-
-static int open_file(void *ctx, struct debug_files *ret_debug, struct err *err)
+static int open_alone(void *ctx, struct debug_files *ret_debug, struct err *err)
 {
-    const struct place *place = ctx;
-    int fd = open(place->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    return open(ctx, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+}
+
+static int open_with_debug_files(void *ctx, struct debug_files *ret_debug, struct err *err)
+{
+    const char *path = ctx;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     _cleanup_close_ int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
     struct debug_file_stamp stamp = {0};
-    if (fd >= 0 && root >= 0 && place->with_dwarf)
-        debug_files_find(fd, place->path, &root, 1, &stamp, ret_debug, NULL);
+    if (fd >= 0 && root >= 0)
+        debug_files_find(fd, path, &root, 1, &stamp, ret_debug, NULL);
     return fd;
 }
 
@@ -75,7 +75,7 @@ static void print(const struct symbol_addr *a, bool with_frames)
 }
 
 /* What is asked a second time is known. */
-static int resolve(struct place *place, struct symbol_addr *addrs, size_t count)
+static int resolve(const char *path, bool with_dwarf, struct symbol_addr *addrs, size_t count)
 {
     _cleanup_(worker_free) struct worker *worker = NULL;
     _cleanup_(symbolizer_free) struct symbolizer *s = NULL;
@@ -83,22 +83,23 @@ static int resolve(struct place *place, struct symbol_addr *addrs, size_t count)
     struct err err = {0};
     if (symbolizer_new(256u << 20, &s, &err) < 0 || worker_new("/proc/self/exe", &worker, &err) < 0)
         return 1;
-    if (place->with_dwarf)
+    symbol_open_fn open = with_dwarf ? open_with_debug_files : open_alone;
+    if (with_dwarf)
         symbolizer_use_worker(s, worker, FOREVER_NS, clock_ns(CLOCK_MONOTONIC) + FOREVER_NS);
     int64_t begin = clock_ns(CLOCK_MONOTONIC);
-    int r = symbolizer_resolve(s, &key, open_file, place, addrs, count, &err);
+    int r = symbolizer_resolve(s, &key, open, (void *)path, addrs, count, &err);
     int64_t end = clock_ns(CLOCK_MONOTONIC);
-    symbolizer_resolve(s, &key, open_file, place, addrs, count, NULL);
+    symbolizer_resolve(s, &key, open, (void *)path, addrs, count, NULL);
     int64_t again = clock_ns(CLOCK_MONOTONIC) - end;
     for (size_t i = 0; i < count; i++)
-        print(&addrs[i], place->with_dwarf);
+        print(&addrs[i], with_dwarf);
     struct rusage self, child;
     worker_rest(worker);
     getrusage(RUSAGE_SELF, &self);
     getrusage(RUSAGE_CHILDREN, &child);
     fprintf(stderr, "%zu addresses in %.1f ms, again %.2f ms, %zu bytes kept, peak %ld KiB", count,
             (double)(end - begin) / 1e6, (double)again / 1e6, symbolizer_bytes(s), self.ru_maxrss);
-    if (place->with_dwarf)
+    if (with_dwarf)
         fprintf(stderr, ", the worker's %ld KiB (%" PRIu64 " failed)", child.ru_maxrss,
                 worker_failed(worker));
     fprintf(stderr, "%s%s\n", r < 0 ? ": " : "", r < 0 ? err.text : "");
@@ -116,6 +117,5 @@ int main(int argc, char **argv)
     }
     _cleanup_free_ struct symbol_addr *addrs = NULL;
     size_t count = read_offsets(&addrs);
-    struct place place = {argv[argc - 1], with_dwarf};
-    return resolve(&place, addrs, count);
+    return resolve(argv[argc - 1], with_dwarf, addrs, count);
 }

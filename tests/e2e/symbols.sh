@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # symbols.sh: builds programs of every kind and compares the name podflame gives for the first, the
 # middle and the last byte of every function, and for the byte behind it, with what readelf and
-# c++filt say of the same file. Prints TAP.
+# c++filt say of the same file, and the names of stubs with what objdump says. Prints TAP.
 #   CC, CXX, RUSTC   compilers; one that is missing skips its cases
 #   SYMBOLIZE        tests/e2e/symbolize of the build
 set -u
@@ -29,7 +29,8 @@ facts() { # file
 
 # From the facts: "OFFSET START NAME..." for each byte to ask for, where NAME... are all names that
 # are right (several symbols may start at one place), or "-" if none is. The innermost symbol that
-# covers a byte by its size is right; .dynsym counts only where .symtab has nothing.
+# covers a byte by its size is right; .dynsym counts only where .symtab has nothing. "?START:NAME"
+# may be right, too: of the symbols before the byte the last, which has no size.
 expectations() {
     awk '
     function hex(text,    i, n) {
@@ -39,6 +40,15 @@ expectations() {
         return n
     }
     function number(text) { return text ~ /^0x/ ? hex(text) : text + 0 }
+    function maybe(address,    i, best, names) {
+        best = 0
+        for (i = 0; i < unsized; i++)
+            if (open_start[i] <= address && open_start[i] >= best) {
+                names = (open_start[i] == best ? names : "") sprintf(" ?%x:%s", open_start[i], open_name[i])
+                best = open_start[i]
+            }
+        return names
+    }
     function ask(address,    t, i, best, names, j) {
         if (address in asked)
             return
@@ -54,7 +64,7 @@ expectations() {
             if (vaddr[j] <= address && address < vaddr[j] + bytes[j]) {
                 printf "%x ", offset[j] + address - vaddr[j]
                 if (best < 0)
-                    print "- -"
+                    print "- -" maybe(address)
                 else
                     printf "%x %s\n", best, names
                 return
@@ -67,6 +77,10 @@ expectations() {
         start[$2, i] = hex($3)
         end[$2, i] = hex($3) + number($4)
         name[$2, i] = $6
+    }
+    $1 == "symbol" && $5 in code && number($4) == 0 {
+        open_start[unsized + 0] = hex($3)
+        open_name[unsized++] = $6
     }
     END {
         for (t = 1; t <= 2; t++)
@@ -95,6 +109,10 @@ compare() { # expectations-demangled answers
             if (answer == full || (index(answer, w[2] " ") == 1 && w[i] != "-" &&
                 length(tail) > 1 && substr(w[i], length(w[i]) - length(tail) + 1) == tail))
                 right = 1
+            if (w[i] ~ /^[?]/ && sub(/:/, " ", w[i]) && answer == substr(w[i], 2))
+                right = 1
+            if (w[i] == "-" && answer ~ /@plt$| [.]plt/)
+                right = 1 # see check_stubs
             delete w[i]
         }
         total++
@@ -133,6 +151,52 @@ check() { # what file
     fi
 }
 
+# "OFFSET NAME@plt" of each stub, as objdump labels them; of those that it only calls *ABS*, none.
+stubs() { # file
+    {
+        readelf -SW "$1" | sed -n 's/^ *\[ *[0-9]*\] \(\.plt\)/section \1/p'
+        objdump -d --no-show-raw-insn -j .plt -j .plt.sec -j .plt.got "$1" 2>/dev/null |
+            sed -n 's/^0*\([0-9a-f]*\) <\([^>]*@plt\)>:$/stub \1 \2/p'
+    } | awk '
+    function hex(text,    i, n) {
+        for (i = n = 0; i++ < length(text);)
+            n = n * 16 + index("0123456789abcdef", substr(text, i, 1)) - 1
+        return n
+    }
+    BEGIN { n = 0 }
+    $1 == "section" { from[n] = hex($4); offset[n] = hex($5); bytes[n++] = hex($6) }
+    $1 == "stub" && $3 !~ /^[*]ABS/ {
+        at = hex($2)
+        for (i = 0; i < n; i++)
+            if (from[i] <= at && at < from[i] + bytes[i])
+                printf "%x %s\n", offset[i] + at - from[i], $3
+    }'
+}
+
+check_stubs() { # what file
+    cases=$((cases + 1))
+    stubs "$2" >"$dir/want"
+    if ! [ -s "$dir/want" ]; then
+        echo "ok $cases - the stubs of $1 # SKIP objdump shows none"
+        return
+    fi
+    cut -d ' ' -f 1 "$dir/want" | "$SYMBOLIZE" "$2" 2>"$dir/log" | cut -d ' ' -f 3- >"$dir/got"
+    cut -d ' ' -f 2 "$dir/want" | c++filt -i >"$dir/readable"
+    # A template function has its return type in c++filt.
+    if paste -d '\n' "$dir/readable" "$dir/got" | awk '
+        NR % 2 { want = $0; next }
+        $0 == "" || substr(want, length(want) - length($0) + 1) != $0 {
+            print "# " want "  but got  " $0
+            wrong++
+        }
+        END { printf "# %d stubs\n", NR / 2; exit wrong > 0 || NR == 0 }'; then
+        echo "ok $cases - the stubs of $1"
+    else
+        echo "not ok $cases - the stubs of $1"
+        failed=1
+    fi
+}
+
 skip() { # what why
     cases=$((cases + 1))
     echo "ok $cases - $1 # SKIP $2"
@@ -155,6 +219,9 @@ for tool in readelf c++filt strip; do
     command -v $tool >/dev/null || { echo "1..0 # SKIP no $tool"; exit 0; }
 done
 build "a C program" "$CC" symbols.c -O2 -fPIE -pie -DWITH_IFUNC
+check_stubs "a C program" "$dir/program"
+build "a C program with stubs for CET" "$CC" symbols.c -O2 -fcf-protection -Wl,-z,ibtplt
+check_stubs "a C program with stubs for CET" "$dir/program"
 build "a C program at a fixed address" "$CC" symbols.c -O2 -fno-pie -no-pie
 build "a C program without optimisation" "$CC" symbols.c -O0
 build "a static C program" "$CC" symbols.c -O2 -static -DWITH_IFUNC
@@ -165,6 +232,7 @@ build "a stripped C program that exports its functions" "$CC" symbols.c -O2 -rdy
 build "a C library" "$CC" symbols.c -O2 -shared -fPIC
 build "a stripped C library" "$CC" symbols.c -O2 -shared -fPIC
 build "a C++ program" "$CXX" symbols.cc -std=c++17 -O1
+check_stubs "a C++ program" "$dir/program"
 build "a static C++ program" "$CXX" symbols.cc -std=c++17 -O2 -static
 build "a stripped C++ library" "$CXX" symbols.cc -std=c++17 -O1 -shared -fPIC
 build "a Rust program" "$RUSTC" symbols.rs --edition 2021
@@ -172,6 +240,7 @@ build "a Rust program with v0 names" "$RUSTC" symbols.rs --edition 2021 -C symbo
 libc=$(ldconfig -p 2>/dev/null | awk '$1 == "libc.so.6" { print $NF; exit }')
 if [ -r "${libc:-/none}" ]; then
     check "this machine's libc" "$libc"
+    check_stubs "this machine's libc" "$libc"
 else
     skip "this machine's libc" "not found"
 fi

@@ -147,6 +147,19 @@ static size_t place_more(const struct cfi_elf *elf, size_t count, size_t name, s
     return at;
 }
 
+static void add_segment(const struct cfi_elf_section *section, const Elf64_Shdr *header,
+                        struct buf *to)
+{
+    Elf64_Phdr segment = {.p_type = PT_LOAD,
+                          .p_flags = PF_R,
+                          .p_offset = header->sh_offset,
+                          .p_vaddr = header->sh_addr,
+                          .p_filesz = header->sh_size,
+                          .p_memsz = header->sh_size};
+    if (section->loaded)
+        add(to, &segment, sizeof(segment));
+}
+
 void cfi_elf_bytes(const struct cfi_elf *elf, struct buf *to)
 {
     static const struct buf nothing;
@@ -156,8 +169,10 @@ void cfi_elf_bytes(const struct cfi_elf *elf, struct buf *to)
     size_t names_len = more_name;
     for (; more < CFI_ELF_MORE && elf->more[more].name; more++)
         names_len += strlen(elf->more[more].name) + 1;
-    size_t segment_count = elf->indexed ? 4 : 2;
-    size_t names_at = sizeof(Elf64_Ehdr) + segment_count * sizeof(Elf64_Phdr);
+    size_t segment_count = elf->indexed ? 4 : 2, loaded = 0;
+    for (size_t i = 0; i < more; i++)
+        loaded += elf->more[i].loaded;
+    size_t names_at = sizeof(Elf64_Ehdr) + (segment_count + loaded) * sizeof(Elf64_Phdr);
     size_t note_at = ALIGN(names_at + names_len);
     size_t note_len = elf->build_id ? NOTE_HEADER + elf->build_id_len : 0;
     size_t cfi_at = ALIGN(note_at + note_len);
@@ -177,7 +192,7 @@ void cfi_elf_bytes(const struct cfi_elf *elf, struct buf *to)
         .e_shoff = headers_at,
         .e_ehsize = sizeof(header),
         .e_phentsize = sizeof(Elf64_Phdr),
-        .e_phnum = (uint16_t)segment_count,
+        .e_phnum = (uint16_t)(segment_count + loaded),
         .e_shentsize = sizeof(Elf64_Shdr),
         .e_shnum = (uint16_t)(SECTIONS + more),
         .e_shstrndx = 1,
@@ -227,6 +242,8 @@ void cfi_elf_bytes(const struct cfi_elf *elf, struct buf *to)
     size_t start = to->len;
     add(to, &header, sizeof(header));
     add(to, segments, segment_count * sizeof(*segments));
+    for (size_t i = 0; i < more; i++)
+        add_segment(&elf->more[i], &more_headers[i], to);
     add(to, NAMES, sizeof(NAMES) - 1);
     add(to, name, strlen(name) + 1);
     for (size_t i = 0; i < more; i++)

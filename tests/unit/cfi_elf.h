@@ -25,6 +25,7 @@ struct cfi_elf_section {
     const char *name;
     uint64_t address;
     const struct buf *bytes;
+    bool loaded; /* by a segment to itself */
 };
 
 #define CFI_ELF_MORE 4u

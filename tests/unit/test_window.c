@@ -153,6 +153,28 @@ static void a_stack_has_the_methods_of_all_its_samples(void **state)
     assert_int_equal(node_at(w, caller)->methods, 0);
 }
 
+static void code_made_at_run_time_is_a_processs_own_and_knows_its_times(void **state)
+{
+    _cleanup_(window_free) struct window *w = make_window(1000, 1000);
+    struct window_object made = {.object = program, .process = 5};
+    uint32_t node, again, other;
+    int64_t time = START + 3 * NS_PER_US;
+    assert_int_equal(window_add_made(w, 0, &made, 0x1000, time + 2 * NS_PER_US + 1, &node), 0);
+    assert_int_equal(window_add_made(w, 0, &made, 0x1000, time, &again), 0);
+    assert_int_equal(node, again);
+    assert_int_equal(node_at(w, node)->first_us, 3);
+    assert_int_equal(node_at(w, node)->last_us, 6);
+    assert_int_equal(node_at(w, node)->kind, FRAME_JIT);
+    made.process = 6;
+    assert_int_equal(window_add_made(w, 0, &made, 0x1000, START - 1, &other), 0);
+    assert_int_not_equal(other, node);
+    assert_int_equal(node_at(w, other)->first_us, 0);
+    assert_int_equal(node_at(w, other)->last_us, 1);
+    made.epoch = 1;
+    assert_int_equal(window_add_made(w, 0, &made, 0x1000, START, &again), 0);
+    assert_int_not_equal(again, other);
+}
+
 static void samples_differ_by_slot_process_thread_and_cpu(void **state)
 {
     _cleanup_(window_free) struct window *w = make_window(1000, 1000);
@@ -422,6 +444,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_OBJECTS(equal_samples_are_one_row_with_their_count),
         WITH_OBJECTS(a_stack_has_the_methods_of_all_its_samples),
+        WITH_OBJECTS(code_made_at_run_time_is_a_processs_own_and_knows_its_times),
         WITH_OBJECTS(samples_differ_by_slot_process_thread_and_cpu),
         WITH_OBJECTS(a_process_keeps_its_words_after_it_is_gone),
         WITH_OBJECTS(a_time_outside_the_window_goes_to_its_edge),
