@@ -9,6 +9,7 @@
 struct err;
 struct query;
 struct store;
+struct symbols;
 
 /* The kind of the root and of group rows; the others are enum frame_kind. */
 #define FLAME_META 0
@@ -37,12 +38,12 @@ struct flame {
 #define FLAME_MAX_ROWS  8000000u
 #define FLAME_MAX_BYTES ((size_t)256 << 20)
 
-/* Runs the query. Frames are one node when name, object and kind are the same, for folded output
- * name and kind, and with query.by_line file and line, too; else a node's file is one of its
- * frames'. An unnamed frame is named by its object's base name and its address. Of a tree of
- * more than query.max_nodes nodes the smallest are left out, but not for folded output, which is
- * refused with -E2BIG past QUERY_MAX_NODES. -E2BIG: too much is asked for; otherwise the store's
- * error, or -ENOMEM. */
-int flame_query(struct store *store, const struct query *query, struct flame **ret,
-                struct err *err);
+/* Runs the query; names are looked for in `symbols` too if it is not NULL. Frames are one node when
+ * name, object and kind are the same, for folded output name and kind, and with query.by_line file
+ * and line, too; else a node's file is one of its frames'. An unnamed frame is named by its object's
+ * base name and its address. Of a tree of more than query.max_nodes nodes the smallest are left out,
+ * but not for folded output, which is refused with -E2BIG past QUERY_MAX_NODES. -E2BIG: too much is
+ * asked for; otherwise the store's error, or -ENOMEM. */
+int flame_query(struct store *store, struct symbols *symbols, const struct query *query,
+                struct flame **ret, struct err *err);
 void flame_free(struct flame **flame);

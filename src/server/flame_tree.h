@@ -41,7 +41,8 @@ struct flame_tree {
 };
 
 #define FLAME_TREE_ROOT 0u
-#define FLAME_MAX_DEPTH (1 + STORE_MAX_GROUPS + WIRE_MAX_DEPTH)
+#define FLAME_MAX_PATH  (2 * WIRE_MAX_DEPTH) /* a stack's frames, of which some become several */
+#define FLAME_MAX_DEPTH (1 + STORE_MAX_GROUPS + FLAME_MAX_PATH)
 
 int flame_tree_init(struct flame_tree *tree, uint32_t node_max, size_t max_bytes, bool by_object,
                     bool by_line);

@@ -50,7 +50,7 @@ static struct flame *build(struct memory_store *store, const char *query_text)
     struct err err = {0};
     _cleanup_(query_free) struct query query = {0};
     if (query_parse(query_text, QUERY_FLAME, NOW_MS, &query, &err) < 0 ||
-        flame_query(&store->store, &query, &flame, &err) < 0)
+        flame_query(&store->store, NULL, &query, &flame, &err) < 0)
         fail_msg("%s: %s", query_text, err.text);
     return flame;
 }
@@ -352,7 +352,7 @@ static void a_stores_error_comes_through(void **state)
     struct flame *flame = NULL;
     struct err err = {0};
     assert_int_equal(query_parse("", QUERY_FLAME, NOW_MS, &query, NULL), 0);
-    assert_int_equal(flame_query(&store.store, &query, &flame, &err), -EIO);
+    assert_int_equal(flame_query(&store.store, NULL, &query, &flame, &err), -EIO);
     assert_string_equal(err.text, store.query_error);
     assert_null(flame);
 }
