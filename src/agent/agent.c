@@ -165,6 +165,7 @@ static int start_all(struct agent *a, const struct agent_options *o, struct err 
         .worker = "/proc/self/exe",
         .jit = a->jit,
         .ksymbols = a->ksymbols,
+        .exact = o->exact_addresses,
     };
     r = namer_start(&config, a->objects, a->opener, &a->counters, a->spool, a->ship, &a->namer,
                     err);

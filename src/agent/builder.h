@@ -2,6 +2,7 @@
  * files happens here. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,6 +22,7 @@ struct builder_config {
     const char *worker;        /* program that reads DWARF (symbol/worker.h); NULL: none */
     struct jit *jit;           /* names of code made at run time; NULL: it has none */
     struct ksymbols *ksymbols; /* may be NULL; must outlive it */
+    bool exact;                /* named frames keep the sample's address */
 };
 
 /* Copies the config. Reads the machine's boot id, kernel and architecture. */
@@ -29,8 +31,8 @@ int builder_new(const struct builder_config *config, struct objects *objects,
 void builder_free(struct builder **builder);
 
 /* The batch's memory is the builder's, valid until the next build. Its seq and counters are the
- * caller's to fill. Frames that a symbol names are at the symbol's start: two addresses in one
- * function are one frame. */
+ * caller's to fill. Frames that a symbol names are at the symbol's start, unless exact: two addresses
+ * in one function are one frame. */
 int builder_build(struct builder *builder, const struct window *window, struct batch *ret,
                   struct err *err);
 

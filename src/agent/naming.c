@@ -25,11 +25,14 @@
 /* A module loaded since brings symbols; reading kallsyms costs some 100 ms. */
 #define KALLSYMS_RELOAD_NS (60 * NS_PER_SEC)
 
-/* In a window, besides what a worker is late. What is left open by then comes with the next. */
-#define DWARF_NS (600 * NS_PER_MS)
+/* In a window: CPU time, and what it may take on a busy machine. What is left open by then comes
+ * with the next. */
+#define DWARF_CPU_NS  (600 * NS_PER_MS)
+#define DWARF_WAIT_NS (3 * NS_PER_SEC)
 
 struct naming {
     struct objects *objects;
+    bool exact;
     struct counters *counters;
     struct worker *worker;                    /* NULL: none */
     uint64_t workers_started, workers_failed; /* of it, counted already */
@@ -69,6 +72,7 @@ int naming_new(const struct naming_config *config, struct naming **ret, struct e
     n->objects = config->objects;
     n->counters = config->counters;
     n->ksymbols = config->ksymbols;
+    n->exact = config->exact;
     int r = symbolizer_new(config->max_bytes, &n->symbolizer, err);
     if (r == 0 && config->worker)
         r = worker_new(config->worker, &n->worker, err);
@@ -98,7 +102,8 @@ void naming_free(struct naming **names)
 void naming_begin(struct naming *names)
 {
     if (names->worker)
-        symbolizer_use_worker(names->symbolizer, names->worker, DWARF_NS);
+        symbolizer_use_worker(names->symbolizer, names->worker, DWARF_CPU_NS,
+                              clock_ns(CLOCK_MONOTONIC) + DWARF_WAIT_NS);
 }
 
 void naming_end(struct naming *names)
@@ -218,7 +223,8 @@ static enum naming_source find_in_file(struct naming *n, struct object *object,
     if (!all_translated)
         return r == -ENOENT && !ctx.found ? NAMING_NO_FILE : NAMING_NO_ELF;
     for (size_t i = 0; i < count; i++) {
-        ret[i].address = addrs[i].frame_count ? addrs[i].start : addrs[i].address;
+        bool at_start = addrs[i].frame_count && !n->exact;
+        ret[i].address = at_start ? addrs[i].start : addrs[i].address;
         ret[i].frames = addrs[i].frames;
         ret[i].frame_count = addrs[i].frame_count;
     }
@@ -240,6 +246,11 @@ enum naming_source naming_find(struct naming *names, struct object *object, cons
             ret[i] = (struct name){.address = offsets[i]};
         return NAMING_FILE;
     }
+}
+
+bool naming_is_exact(const struct naming *names)
+{
+    return names->exact;
 }
 
 void naming_set_jit(struct naming *names, struct jit *jit)

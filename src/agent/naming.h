@@ -17,7 +17,8 @@ struct objects;
 struct symbol_frame;
 
 struct name {
-    uint64_t address; /* of the symbol if there is a name; else as format.h has it */
+    uint64_t address; /* of the symbol if there is a name, unless exact ones are wanted; else as
+                         format.h has it */
     const struct symbol_frame *frames; /* the outermost function first, the others inlined into the
                                           one before; NULL, 0: no name. Valid until the next
                                           naming_find */
@@ -37,10 +38,13 @@ struct naming_config {
     struct counters *counters;
     size_t max_bytes;   /* of files' symbols that are remembered */
     const char *worker; /* program that reads DWARF (symbol/worker.h); NULL: it is not read */
+    bool exact;         /* functions of files keep the sample's address, so that debug information
+                           elsewhere can tell the line */
 };
 
 int naming_new(const struct naming_config *config, struct naming **ret, struct err *err);
 void naming_free(struct naming **names);
+bool naming_is_exact(const struct naming *names);
 
 /* Around all that is asked for one window: between them DWARF may be read for most of a second, and
  * its process is there. */

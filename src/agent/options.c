@@ -45,6 +45,9 @@ static const struct option_def defs[] = {
      "Nodes in a window's tree of stacks; past it the rarest stacks go to [other], counted."},
     {"symbol-cache", OPTION_BYTES, AT(symbol_bytes), "SIZE", "16MiB", 1 << 20, UINT64_C(1) << 32,
      "Sampling", "Memory for names that were found once."},
+    {"exact-addresses", OPTION_BOOL, AT(exact_addresses), NULL, "false", 0, 0, "Sampling",
+     "Send the address of each sample also where the function is known, so that a server that has "
+     "debug files can tell lines and inlined functions. Batches grow by some 14 %."},
     {"table-cache", OPTION_BYTES, AT(table_bytes), "SIZE", "32MiB", 1 << 20, UINT64_C(1) << 32,
      "Sampling", "Memory for unwind tables of the programs that run."},
     {"table-disk", OPTION_BYTES, AT(table_disk_bytes), "SIZE", "256MiB", 0, UINT64_C(1) << 40,

@@ -11,7 +11,7 @@ struct agent_options {
     int64_t window_ns, duration_ns, shutdown_ns, tail_ns;
     uint64_t frequency, stack_bytes, stack_bytes_max, ring_bytes, spool_bytes, symbol_bytes,
         table_bytes, table_disk_bytes, max_stacks;
-    bool realtime;
+    bool realtime, exact_addresses;
 };
 
 extern const struct option_set agent_option_set;

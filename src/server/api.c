@@ -80,7 +80,7 @@ static void get_flame(struct api *api, const struct request *request, struct rep
     struct err err = {0};
     if (api_read_query(request, QUERY_FLAME, &query, reply) < 0)
         return;
-    int r = flame_query(api->store, &query, &flame, &err);
+    int r = flame_query(api->store, api->symbols, &query, &flame, &err);
     if (r == -E2BIG) {
         reply_error(reply, 400, "%s", err.text);
         return;
@@ -91,7 +91,7 @@ static void get_flame(struct api *api, const struct request *request, struct rep
         return;
     }
     bool folded = query.format == QUERY_FOLDED;
-    r = folded ? folded_open(&flame, &reply->stream)
+    r = folded ? folded_open(&flame, query.short_names, &reply->stream)
                : flame_json_open(&flame, &query, &reply->stream);
     api_reply_json(reply, r);
     if (r == 0 && folded)
@@ -141,15 +141,16 @@ void api_count_answer(struct api *api, const struct route *route, unsigned statu
     atomic_fetch_add_explicit(&api->answers[of][class], 1, memory_order_relaxed);
 }
 
-int api_new(struct store *store, struct ingest *ingest, const char *data_dir, struct api **ret,
-            struct err *err)
+int api_new(const struct api_sources *sources, struct api **ret, struct err *err)
 {
     struct api *api = calloc(1, sizeof(*api));
     if (!api)
         return err_errno(err, -ENOMEM, "starting the API");
-    api->store = store;
-    api->ingest = ingest;
-    api->data_dir = data_dir;
+    api->store = sources->store;
+    api->ingest = sources->ingest;
+    api->data_dir = sources->data_dir;
+    api->symbols = sources->symbols;
+    api->debuginfod = sources->debuginfod;
     *ret = api;
     return 0;
 }

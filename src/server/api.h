@@ -4,11 +4,13 @@
 #include <stdint.h>
 
 struct api;
+struct debuginfod;
 struct err;
 struct ingest;
 struct reply;
 struct request;
 struct store;
+struct symbols;
 
 /* Where an answer is made: waiting for a disk must not hold those that do not. */
 enum api_lane { API_AT_ONCE, API_QUERY, API_INGEST };
@@ -21,9 +23,16 @@ struct route {
     void (*answer)(struct api *api, const struct request *request, struct reply *reply);
 };
 
-/* The store, the ingest and the text must outlive it. */
-int api_new(struct store *store, struct ingest *ingest, const char *data_dir, struct api **ret,
-            struct err *err);
+/* What it answers from, which must outlive it. */
+struct api_sources {
+    struct store *store;
+    struct ingest *ingest;
+    const char *data_dir;
+    struct symbols *symbols;       /* NULL: no debug files are read */
+    struct debuginfod *debuginfod; /* NULL: none are fetched */
+};
+
+int api_new(const struct api_sources *sources, struct api **ret, struct err *err);
 void api_free(struct api **api);
 
 /* NULL: not a path of the API. */

@@ -7,11 +7,13 @@
 
 #include "server/query.h"
 
+struct debuginfod;
 struct ingest;
 struct reply;
 struct request;
 struct route;
 struct store;
+struct symbols;
 
 #define API_ROUTES 9
 
@@ -19,6 +21,8 @@ struct api {
     struct store *store;
     struct ingest *ingest;
     const char *data_dir;
+    struct symbols *symbols;       /* NULL: none */
+    struct debuginfod *debuginfod; /* NULL: none */
     atomic_uint_fast64_t answers[API_ROUTES + 1]
                                 [6]; /* by route (the last: none) and status / 100 */
 };

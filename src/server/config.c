@@ -34,6 +34,33 @@ static const struct option_def defs[] = {
     {"max-bytes", OPTION_BYTES, AT(max_bytes), "SIZE", "0", 0, INT64_MAX, "Store",
      "How large the store may grow: beyond it the oldest profiles go, whatever their age. 0 for no "
      "limit. Read again on SIGHUP."},
+    {"debug-dir", OPTION_STRING, AT(debug_dirs), "DIRS", "/usr/lib/debug", 0, 0, "Names",
+     "Directories, with colons between them, of debug files (or programs that are not stripped) "
+     "for "
+     "what nodes could not name: DIR/.build-id/xx/yyyy.debug, DIR/BUILD-ID/debuginfo as "
+     "debuginfod's clients have it, or DIR/BUILD-ID.debug. A file that is put there names samples "
+     "that are stored already, too, within a minute, or at once on SIGHUP."},
+    {"symbol-cache", OPTION_BYTES, AT(symbol_bytes), "SIZE", "64MiB", 1 << 20, UINT64_C(1) << 40,
+     "Names", "Memory for what debug files said."},
+    {"symbol-time", OPTION_DURATION, AT(symbol_ns), "TIME", "1s", 0, 60 * NS_PER_SEC, "Names",
+     "How long a flamegraph waits for debug files to be read; what is not named by then is named "
+     "in "
+     "the next. 0s: they are not read."},
+    {"debuginfod", OPTION_STRING, AT(debuginfod), "URLS", NULL, 0, 0, "Names",
+     "Servers that speak debuginfod's protocol, with blanks or commas between them, to fetch debug "
+     "files from that no debug-dir has: those of the objects with most samples first. They learn "
+     "the build-ids of what runs here. Empty: nothing is fetched."},
+    {"debuginfod-cache", OPTION_BYTES, AT(debuginfod_bytes), "SIZE", "2GiB", 1 << 20,
+     UINT64_C(1) << 50, "Names",
+     "Disk space for fetched files, in the data directory; those used least go. One file takes "
+     "half "
+     "of it at most."},
+    {"debuginfod-interval", OPTION_DURATION, AT(debuginfod_interval_ns), "TIME", "10s",
+     100 * NS_PER_MS, 86400 * NS_PER_SEC, "Names",
+     "How long to wait between one file and the next; longer while servers do not answer."},
+    {"debuginfod-timeout", OPTION_DURATION, AT(debuginfod_timeout_ns), "TIME", "90s", NS_PER_SEC,
+     900 * NS_PER_SEC, "Names",
+     "How long such a server may be silent; it may have to unpack a package first."},
     {"log-level", OPTION_STRING, AT(log_level), "LEVEL", "info", 0, 0, "Logging",
      "The least urgent lines to log on stderr: error, warning, info or debug, which has a line for "
      "each request. Read again on SIGHUP."},
@@ -55,9 +82,10 @@ const struct option_set config_options = {
         "Take no new connection, finish the requests under way, close the store and end.\n"
         ".TP\n.B SIGHUP\n"
         "Read the settings again and apply those that say so above. A setting that is wrong "
-        "is logged, and all stay as they were.\n"
+        "is logged, and all stay as they were. Look for new debug files.\n"
         ".SH FILES\n"
         ".TP\n.I /var/lib/podflame-server\nThe profiles: one file a day.\n"
+        ".TP\n.I /var/lib/podflame-server/debuginfod\nFetched debug files; may be removed.\n"
         ".SH SEE ALSO\n.BR podflamed (8),\n.BR podflame (1)\n",
     .man_section = 8,
     .defs = defs,

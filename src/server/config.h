@@ -10,6 +10,9 @@ struct config {
     char *data_dir;
     int64_t retention_ns;
     uint64_t max_bytes, max_body;
+    char *debug_dirs, *debuginfod;
+    uint64_t symbol_bytes, debuginfod_bytes;
+    int64_t symbol_ns, debuginfod_interval_ns, debuginfod_timeout_ns;
     char *log_level;
 };
 

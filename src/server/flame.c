@@ -1,6 +1,7 @@
 /* flame.c: takes a query and a store, gives the tree of its samples. First the rows of all (groups,
  * stack) are read, then the frames of their stacks, those with the most samples first: when the
- * tree is full only small ones are left to cut. See flame.h. */
+ * tree is full only small ones are left to cut. Stacks with frames that debug files may name wait
+ * until these were read, all at once, and are then read again. See flame.h. */
 #include "server/flame.h"
 
 #include <assert.h>
@@ -10,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "server/flame_frames.h"
 #include "server/flame_tree.h"
 #include "server/query.h"
 #include "server/store.h"
@@ -41,11 +43,15 @@ struct build {
 
     /* The last stack, and where it went: the next one's beginning is mostly the same. */
     uint64_t ids[WIRE_MAX_DEPTH];   /* the store's, of its frames */
-    uint32_t path[WIRE_MAX_DEPTH];  /* the tree's */
-    uint32_t nodes[WIRE_MAX_DEPTH]; /* below `base` */
-    uint32_t base, base_depth;      /* the nodes of so many of its frames are known */
-    size_t depth;
-    struct map64 frame_map; /* the store's id -> the tree's frame; of one call */
+    uint32_t ends[WIRE_MAX_DEPTH];  /* of each in `path` */
+    size_t depth;                   /* of these two */
+    uint32_t path[FLAME_MAX_PATH];  /* the tree's frames */
+    uint32_t nodes[FLAME_MAX_PATH]; /* below `base` */
+    uint32_t base, base_depth;      /* the nodes of so many of `path` are known */
+    struct flame_frames frames;
+
+    uint64_t *waiting; /* stacks that are to be read again when debug files were read */
+    uint32_t waiting_count, waiting_cap;
 };
 
 static void build_free(struct build *build)
@@ -55,7 +61,8 @@ static void build_free(struct build *build)
     free(build->rows);
     free(build->stacks);
     map64_free(&build->stack_map);
-    map64_free(&build->frame_map);
+    flame_frames_free(&build->frames);
+    free(build->waiting);
 }
 
 static int reserve(void **array, uint32_t *cap, uint32_t count, size_t size)
@@ -130,28 +137,21 @@ static int take_row(void *ctx, const struct store_row *row)
     return 0;
 }
 
-static int find_frame(struct build *build, const struct store_frame *frame, uint32_t *ret_frame)
+/* A frame's functions are known already where what is inlined into it stands above it. Of very deep
+ * stacks not all frames can become several: which ones hangs on those below them alone. */
+static int find_frames(struct build *build, const struct store_frame *frames, size_t count,
+                       size_t i, uint32_t path_len, const uint32_t **ret, uint32_t *ret_count)
 {
-    bool is_new;
-    if (!frame->id)
-        return flame_tree_frame(&build->tree, frame, ret_frame);
-    const uint32_t *known = map64_find(&build->frame_map, frame->id);
-    if (known) {
-        *ret_frame = *known;
-        return 0;
-    }
-    int r = flame_tree_frame(&build->tree, frame, ret_frame);
-    if (r < 0)
-        return r;
-    uint32_t *place = map64_place(&build->frame_map, frame->id, &is_new);
-    if (!place)
-        return -ENOMEM;
-    *place = *ret_frame;
-    return 0;
+    bool as_it_is = i + 1 < count && frames[i + 1].kind == FRAME_INLINED;
+    int r = flame_frames_find(&build->frames, &frames[i], as_it_is, ret, ret_count);
+    if (r == 0 && path_len - i + *ret_count - 1 > FLAME_MAX_PATH - WIRE_MAX_DEPTH)
+        r = flame_frames_find(&build->frames, &frames[i], true, ret, ret_count);
+    return r;
 }
 
 /* Puts the stack's frames into `path`, from where it differs from the last one on. *ret_known is
- * how many: fewer than `count`, and -EFBIG, if the tree takes no more names. */
+ * how many of them: fewer than `count` with -EFBIG, if the tree takes no more names, and with
+ * -EAGAIN, if debug files have to be read first. */
 static int read_path(struct build *build, const struct store_frame *frames, size_t count,
                      size_t *ret_known)
 {
@@ -160,18 +160,43 @@ static int read_path(struct build *build, const struct store_frame *frames, size
     while (same < count && same < build->depth && frames[same].id &&
            frames[same].id == build->ids[same])
         same++;
-    if (build->base_depth > same)
-        build->base_depth = (uint32_t)same;
+    /* What stands above the last of them has a say in what it becomes. */
+    if (build->frames.symbols && same > 0 && (same < build->depth || same < count))
+        same--;
+    uint32_t len = same ? build->ends[same - 1] : 0;
+    if (build->base_depth > len)
+        build->base_depth = len;
     size_t known = same;
     for (; known < count; known++) {
-        r = find_frame(build, &frames[known], &build->path[known]);
+        const uint32_t *more;
+        uint32_t more_count;
+        r = find_frames(build, frames, count, known, len, &more, &more_count);
         if (r < 0)
             break;
+        memcpy(build->path + len, more, more_count * sizeof(*more));
+        len += more_count;
         build->ids[known] = frames[known].id;
+        build->ends[known] = len;
     }
     build->depth = known;
     *ret_known = known;
     return r;
+}
+
+/* Notes what else of it has to be found in debug files, so that they are read once. */
+static int put_off(struct build *build, uint64_t id, const struct store_frame *frames, size_t count,
+                   size_t known)
+{
+    const uint32_t *more;
+    uint32_t more_count;
+    int r = reserve((void **)&build->waiting, &build->waiting_cap, build->waiting_count,
+                    sizeof(*build->waiting));
+    for (size_t i = known + 1; i < count && (r == 0 || r == -EAGAIN); i++)
+        r = find_frames(build, frames, count, i, (uint32_t)i, &more, &more_count);
+    if (r < 0 && r != -EAGAIN && r != -EFBIG)
+        return r;
+    build->waiting[build->waiting_count++] = id;
+    return 0;
 }
 
 /* As flame_tree_walk(), but from the last stack's nodes. */
@@ -201,13 +226,16 @@ static int add_stack(struct build *build, struct stack *stack, const struct stor
     size_t known = 0;
     assert(count <= WIRE_MAX_DEPTH);
     int r = read_path(build, frames, count, &known);
+    if (r == -EAGAIN)
+        return put_off(build, stack->id, frames, count, known);
+    uint32_t path_len = known ? build->ends[known - 1] : 0;
     bool out_of_names = r == -EFBIG;
     if (r < 0 && !out_of_names)
         return r;
     build->tree.cut += count - known;
     for (uint32_t i = stack->first_row; i != NONE; i = build->rows[i].next) {
         uint32_t node;
-        r = walk_path(build, build->rows[i].node, known, &node);
+        r = walk_path(build, build->rows[i].node, path_len, &node);
         bool is_cut = out_of_names || r == -EFBIG;
         if (r < 0 && r != -EFBIG)
             return r;
@@ -248,6 +276,14 @@ static int order_stacks(const struct build *build, uint64_t **ret_ids)
     return 0;
 }
 
+static int give_stacks(struct build *build, struct store *store, const uint64_t *ids,
+                       uint32_t count, bool is_last, struct err *err)
+{
+    flame_frames_begin(&build->frames, is_last);
+    build->depth = 0;
+    return store->ops->stacks(store, ids, count, take_stack, build, err);
+}
+
 static int read_stacks(struct build *build, struct store *store, struct err *err)
 {
     _cleanup_free_ uint64_t *ids = NULL;
@@ -256,10 +292,15 @@ static int read_stacks(struct build *build, struct store *store, struct err *err
         uint32_t count = build->stack_count - from;
         if (count > STACKS_A_CALL)
             count = STACKS_A_CALL;
-        r = store->ops->stacks(store, ids + from, count, take_stack, build, err);
-        map64_free(&build->frame_map);
-        build->depth = 0;
+        r = give_stacks(build, store, ids + from, count, false, err);
+        if (r < 0 || build->waiting_count == 0)
+            continue;
+        flame_frames_learn(&build->frames);
+        r = give_stacks(build, store, build->waiting, build->waiting_count, true, err);
+        build->waiting_count = 0;
     }
+    flame_frames_begin(&build->frames, true);
+    build->depth = 0;
     return r;
 }
 
@@ -301,7 +342,8 @@ static uint32_t node_limit(const struct query *query)
     return query->max_nodes > MIN_NODES / 2 ? query->max_nodes * 2 : MIN_NODES;
 }
 
-int flame_query(struct store *store, const struct query *query, struct flame **ret, struct err *err)
+int flame_query(struct store *store, struct symbols *symbols, const struct query *query,
+                struct flame **ret, struct err *err)
 {
     _cleanup_(build_free) struct build build = {.query = query};
     struct err inner = {0};
@@ -309,7 +351,8 @@ int flame_query(struct store *store, const struct query *query, struct flame **r
     int r = build.flame ? 0 : -ENOMEM;
     if (r == 0)
         r = flame_tree_init(&build.tree, node_limit(query), FLAME_MAX_BYTES,
-                            query->format == QUERY_JSON);
+                            query->format == QUERY_JSON, query->by_line);
+    flame_frames_init(&build.frames, &build.tree, symbols);
     if (r == 0)
         r = run(&build, store, &inner);
     if (r == -E2BIG)
@@ -335,5 +378,6 @@ void flame_free(struct flame **flame)
     free((*flame)->nodes);
     strings_free(&(*flame)->names);
     strings_free(&(*flame)->objects);
+    strings_free(&(*flame)->files);
     free(TAKE_PTR(*flame));
 }

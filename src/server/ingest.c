@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "server/hot_objects.h"
 #include "server/store.h"
 #include "wire/batch.h"
 
@@ -19,6 +20,7 @@
 
 struct ingest {
     struct store *store;
+    struct hot_objects *hot_objects; /* NULL: nobody asks */
 #define X(name, help) atomic_uint_fast64_t name;
     INGEST_COUNTERS(X)
 #undef X
@@ -38,6 +40,11 @@ void ingest_free(struct ingest **ingest)
 {
     free(*ingest);
     *ingest = NULL;
+}
+
+void ingest_count_objects(struct ingest *in, struct hot_objects *objects)
+{
+    in->hot_objects = objects;
 }
 
 static void count_refused(struct ingest *in, int code)
@@ -84,6 +91,8 @@ static int store_batch(struct ingest *in, const struct batch *b, bool *ret_store
     } else {
         atomic_fetch_add(&in->batches_stored, 1);
         atomic_fetch_add(&in->samples_stored, samples);
+        if (in->hot_objects)
+            hot_objects_add_batch(in->hot_objects, b, clock_ns(CLOCK_MONOTONIC));
     }
     log_debug("batch taken in node=\"%s\" seq=%" PRIu64 " samples=%" PRIu64 " stored=%d", b->node,
               b->seq, samples, !duplicate);

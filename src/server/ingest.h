@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 struct err;
+struct hot_objects;
 struct ingest;
 struct store;
 
@@ -33,6 +34,9 @@ struct ingest_counts {
 /* The store must outlive it. */
 int ingest_new(struct store *store, struct ingest **ret, struct err *err);
 void ingest_free(struct ingest **ingest);
+
+/* Has stored batches' samples counted by object, too; before batches come. It must outlive it. */
+void ingest_count_objects(struct ingest *ingest, struct hot_objects *objects);
 
 /* From any thread. 0: the batch is on disk for good; *ret_stored is false if it had been there
  * before. -EBADMSG, -EFBIG or -EPROTONOSUPPORT: the batch is bad, and sending it again is no use.

@@ -1,7 +1,9 @@
 /* main.c: podflame-server. Opens the store, serves HTTP, waits for signals. */
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -14,15 +16,24 @@
 #include "base/log.h"
 #include "server/api.h"
 #include "server/config.h"
+#include "server/debug_dirs.h"
+#include "server/debuginfod.h"
+#include "server/hot_objects.h"
 #include "server/http.h"
 #include "server/ingest.h"
 #include "server/retention.h"
 #include "server/store.h"
+#include "server/symbols.h"
+#include "symbol/worker.h"
 
 struct server {
     struct config config;
     struct store *store;
+    struct hot_objects *hot_objects;
     struct ingest *ingest;
+    struct debug_dirs *debug_dirs;
+    struct debuginfod *debuginfod;
+    struct symbols *symbols;
     struct retention *retention;
     struct api *api;
     struct http *http;
@@ -33,8 +44,12 @@ static void stop(struct server *server)
 {
     http_stop(&server->http);
     api_free(&server->api);
+    symbols_free(&server->symbols);
+    debuginfod_stop(&server->debuginfod);
+    debug_dirs_free(&server->debug_dirs);
     retention_stop(&server->retention);
     ingest_free(&server->ingest);
+    hot_objects_free(&server->hot_objects);
     if (server->store)
         server->store->ops->close(server->store);
     server->store = NULL;
@@ -61,10 +76,53 @@ static int open_store(struct server *server, struct err *err)
     return r < 0 ? r : start_retention(server, err);
 }
 
+static int start_debuginfod(struct server *server, struct err *err)
+{
+    const struct config *config = &server->config;
+    char dir[PATH_MAX];
+    int len = snprintf(dir, sizeof(dir), "%s/debuginfod", config->data_dir);
+    int r = len < (int)sizeof(dir) ? 0 : err_errno(err, -ENAMETOOLONG, "%s", config->data_dir);
+    if (r == 0)
+        r = hot_objects_new(&server->hot_objects, err);
+    if (r < 0)
+        return r;
+    ingest_count_objects(server->ingest, server->hot_objects);
+    const struct debuginfod_config debuginfod = {
+        .urls = config->debuginfod,
+        .dir = dir,
+        .cache_bytes = config->debuginfod_bytes,
+        .interval_ns = config->debuginfod_interval_ns,
+        .silence_ns = config->debuginfod_timeout_ns,
+        .dirs = server->debug_dirs,
+        .hot_objects = server->hot_objects,
+    };
+    r = debuginfod_start(&debuginfod, &server->debuginfod, err);
+    return r < 0 ? err_wrap(err, r, "--debuginfod") : 0;
+}
+
+static int start_naming(struct server *server, struct err *err)
+{
+    const struct config *config = &server->config;
+    int r = debug_dirs_new(config->debug_dirs, &server->debug_dirs, err);
+    if (r == 0 && config->debuginfod && *config->debuginfod)
+        r = start_debuginfod(server, err);
+    const struct symbols_config symbols = {
+        .dirs = server->debug_dirs,
+        .worker = "/proc/self/exe",
+        .max_bytes = config->symbol_bytes,
+        .within_ns = config->symbol_ns,
+    };
+    if (r == 0 && config->symbol_ns > 0)
+        r = symbols_new(&symbols, &server->symbols, err);
+    return r;
+}
+
 static int serve(struct server *server, struct listener *listener, struct err *err)
 {
     const struct config *config = &server->config;
-    int r = api_new(server->store, server->ingest, config->data_dir, &server->api, err);
+    const struct api_sources sources = {server->store, server->ingest, config->data_dir,
+                                        server->symbols, server->debuginfod};
+    int r = api_new(&sources, &server->api, err);
     if (r < 0) {
         close(listener->fd);
         return r;
@@ -88,6 +146,8 @@ static int start(struct server *server, struct err *err)
     if (r < 0)
         return err_wrap(err, r, "--listen");
     r = open_store(server, err);
+    if (r == 0)
+        r = start_naming(server, err);
     if (r < 0) {
         close(listener.fd);
         return r;
@@ -118,6 +178,8 @@ static int reload(struct server *server, int argc, char **argv, struct err *err)
         server->config.max_bytes = config.max_bytes;
         retention_stop(&server->retention);
         r = start_retention(server, err);
+        if (server->symbols)
+            symbols_look_again(server->symbols);
     }
     options_free(&config_options, &config, sizeof(config));
     return r;
@@ -170,6 +232,8 @@ static int load(struct server *server, int argc, char **argv, enum options_actio
 
 int main(int argc, char **argv)
 {
+    if (argc == 2 && strcmp(argv[1], WORKER_ARGUMENT) == 0)
+        return worker_main();
     _cleanup_(stop) struct server server = {0};
     enum options_action action;
     struct err err = {0};

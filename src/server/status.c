@@ -13,10 +13,12 @@
 #include "server/api.h"
 #include "server/api_internal.h"
 #include "server/counter_sums.h"
+#include "server/debuginfod.h"
 #include "server/exchange.h"
 #include "server/ingest.h"
 #include "server/json.h"
 #include "server/store.h"
+#include "server/symbols.h"
 
 #define HOUR_MS 3600000
 
@@ -110,6 +112,55 @@ static int put_ingest(struct buf *out, const struct ingest_counts *counts)
     return r < 0 ? r : buf_puts(out, "}");
 }
 
+static int put_symbols(struct buf *out, const struct symbols_counts *counts)
+{
+    int r = json_key(out, ",", "symbols");
+    const char *before = "{";
+#define X(name, help)                                       \
+    if (r == 0)                                             \
+        r = json_key_u64(out, before, #name, counts->name); \
+    before = ",";
+    SYMBOLS_COUNTERS(X)
+#undef X
+    if (r == 0)
+        r = json_key_u64(out, ",", "cache_bytes", counts->cache_bytes);
+    return r < 0 ? r : buf_puts(out, "}");
+}
+
+static int put_debuginfod(struct buf *out, const struct debuginfod_status *status)
+{
+    int r = json_key(out, ",", "debuginfod");
+    const char *before = "{";
+#define X(name, help)                                       \
+    if (r == 0)                                             \
+        r = json_key_u64(out, before, #name, status->name); \
+    before = ",";
+    DEBUGINFOD_COUNTERS(X)
+#undef X
+    if (r == 0)
+        r = json_key_u64(out, ",", "cache_bytes", status->cache_bytes);
+    if (r == 0)
+        r = json_key_string(out, ",", "error", status->error);
+    return r < 0 ? r : buf_puts(out, "}");
+}
+
+/* Where names come from besides nodes; what is off is left out. */
+static int put_names(struct api *api, struct buf *out)
+{
+    struct symbols_counts symbols;
+    struct debuginfod_status debuginfod;
+    int r = 0;
+    if (api->symbols) {
+        symbols_read_counts(api->symbols, &symbols);
+        r = put_symbols(out, &symbols);
+    }
+    if (r == 0 && api->debuginfod) {
+        debuginfod_read_status(api->debuginfod, &debuginfod);
+        r = put_debuginfod(out, &debuginfod);
+    }
+    return r;
+}
+
 static int put_counters(struct buf *out, const struct counter_sums *counters)
 {
     int r = json_key(out, ",", "counters");
@@ -144,6 +195,8 @@ void api_get_status(struct api *api, const struct request *request, struct reply
         r = put_store(out, api->store->ops->name, &stats);
     if (r == 0)
         r = put_ingest(out, &counts);
+    if (r == 0)
+        r = put_names(api, out);
     if (r == 0)
         r = put_counters(out, &counters);
     if (r == 0)
@@ -210,6 +263,38 @@ static int put_answers(struct api *api, struct buf *out)
     return r;
 }
 
+#define COUNTER(name, help)                                                    \
+    if (r == 0)                                                                \
+        r = metrics_family(out, PREFIX #name "_total", METRICS_COUNTER, help); \
+    if (r == 0)                                                                \
+        r = metrics_u64(out, PREFIX #name "_total", NULL, counts.name);
+
+static int put_symbols_metrics(struct api *api, struct buf *out)
+{
+    struct symbols_counts counts;
+    int r = 0;
+    symbols_read_counts(api->symbols, &counts);
+    SYMBOLS_COUNTERS(COUNTER)
+    return r < 0 ? r
+                 : put_gauge(out, PREFIX "symbol_cache_bytes",
+                             "Bytes of memory of what debug files said.", counts.cache_bytes);
+}
+
+static int put_debuginfod_metrics(struct api *api, struct buf *out)
+{
+    struct debuginfod_status counts;
+    int r = 0;
+    debuginfod_read_status(api->debuginfod, &counts);
+    DEBUGINFOD_COUNTERS(COUNTER)
+    if (r == 0)
+        r = put_gauge(out, PREFIX "debuginfod_cache_bytes", "Bytes of fetched debug files on disk.",
+                      counts.cache_bytes);
+    return r < 0 ? r
+                 : put_gauge(out, PREFIX "debuginfod_failing",
+                             "Whether the last request for a debug file failed.",
+                             counts.error[0] != 0);
+}
+
 static int put_metrics(struct api *api, const struct store_stats *stats, struct buf *out)
 {
     struct ingest_counts counts = {0};
@@ -217,13 +302,7 @@ static int put_metrics(struct api *api, const struct store_stats *stats, struct 
     int r = metrics_family(out, PREFIX "info", METRICS_GAUGE, "The server's version; always 1.");
     if (r == 0)
         r = metrics_u64(out, PREFIX "info", METRICS_LABELS({"version", PACKAGE_VERSION}), 1);
-#define X(name, help)                                                          \
-    if (r == 0)                                                                \
-        r = metrics_family(out, PREFIX #name "_total", METRICS_COUNTER, help); \
-    if (r == 0)                                                                \
-        r = metrics_u64(out, PREFIX #name "_total", NULL, counts.name);
-    INGEST_COUNTERS(X)
-#undef X
+    INGEST_COUNTERS(COUNTER)
     if (r == 0)
         r = put_gauge(out, PREFIX "store_batches", "Batches in the store.", stats->batches);
     if (r == 0)
@@ -235,6 +314,10 @@ static int put_metrics(struct api *api, const struct store_stats *stats, struct 
         r = put_gauge(out, PREFIX "store_oldest_seconds",
                       "The oldest sample in the store, seconds since 1970.",
                       (uint64_t)stats->oldest_ms / 1000);
+    if (r == 0 && api->symbols)
+        r = put_symbols_metrics(api, out);
+    if (r == 0 && api->debuginfod)
+        r = put_debuginfod_metrics(api, out);
     return r < 0 ? r : put_answers(api, out);
 }
 

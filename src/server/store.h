@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "wire/format.h"
+
 struct batch;
 struct err;
 struct store;
@@ -42,7 +44,11 @@ struct store_frame {
     const char *file;   /* "" if unknown */
     uint64_t address;
     uint32_t line;
-    uint8_t kind; /* enum frame_kind */
+    uint8_t kind;         /* enum frame_kind */
+    uint8_t object_kind;  /* enum object_kind */
+    uint8_t object_flags; /* OBJECT_* */
+    uint8_t build_id_len;
+    uint8_t build_id[WIRE_MAX_BUILD_ID]; /* of the object */
 };
 
 struct store_node {

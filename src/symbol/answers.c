@@ -15,6 +15,7 @@
 
 struct segment {
     uint64_t offset, bytes, address;
+    uint64_t memory_bytes; /* as the loader maps it: in a debug file there are no bytes left of it */
 };
 
 struct range {
@@ -73,10 +74,12 @@ int answers_set_segments(struct answers *a, const struct elf_file *file)
             const GElf_Phdr *p = &file->segments[i];
             uint64_t end;
             if (p->p_type != PT_LOAD || ((p->p_flags & PF_X) != 0) != want_code ||
-                p->p_filesz == 0 || __builtin_add_overflow(p->p_vaddr, p->p_filesz, &end) ||
+                p->p_filesz > p->p_memsz || p->p_memsz == 0 ||
+                __builtin_add_overflow(p->p_vaddr, p->p_memsz, &end) ||
                 __builtin_add_overflow(p->p_offset, p->p_filesz, &end))
                 continue;
-            segments[n++] = (struct segment){p->p_offset, p->p_filesz, p->p_vaddr};
+            segments[n++] =
+                (struct segment){p->p_offset, p->p_filesz, p->p_vaddr, p->p_memsz};
         }
     }
     free(a->segments);
@@ -101,6 +104,20 @@ bool answers_translate(const struct answers *a, uint64_t offset, uint64_t *ret_a
         *ret_address = s->address + (offset - s->offset);
         *ret_low = s->address;
         *ret_high = s->address + s->bytes;
+        return true;
+    }
+    return false;
+}
+
+bool answers_find_segment(const struct answers *a, uint64_t address, uint64_t *ret_low,
+                          uint64_t *ret_high)
+{
+    for (size_t i = 0; i < a->segment_count; i++) {
+        const struct segment *s = &a->segments[i];
+        if (address < s->address || address - s->address >= s->memory_bytes)
+            continue;
+        *ret_low = s->address;
+        *ret_high = s->address + s->memory_bytes;
         return true;
     }
     return false;

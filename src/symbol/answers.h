@@ -27,6 +27,10 @@ bool answers_have_segments(const struct answers *a);
 bool answers_translate(const struct answers *a, uint64_t offset, uint64_t *ret_address,
                        uint64_t *ret_low, uint64_t *ret_high);
 
+/* The range of the segment around an ELF address, of which the file need not have the bytes. */
+bool answers_find_segment(const struct answers *a, uint64_t address, uint64_t *ret_low,
+                          uint64_t *ret_high);
+
 /* What is known of an address; false if nothing is. */
 bool answers_find(const struct answers *a, uint64_t address, struct answer *ret);
 

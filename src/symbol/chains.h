@@ -1,5 +1,5 @@
 /* chains.h: what is known of one object's single addresses: functions with file and line, of which
- * inlined code has several. For src/symbol only. */
+ * inlined code has several. */
 #pragma once
 
 #include <stdbool.h>

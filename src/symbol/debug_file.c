@@ -312,3 +312,41 @@ void debug_files_close(struct debug_files *files)
     cleanup_close(&files->alt);
     *files = (struct debug_files){-1, -1};
 }
+
+static bool tells_names(const struct elf_file *file)
+{
+    for (size_t i = 0; i < file->section_count; i++)
+        if (file->sections[i].sh_type == SHT_SYMTAB)
+            return true;
+    return elf_file_has_dwarf(file);
+}
+
+int debug_file_check(int fd, const uint8_t *id, size_t id_len, struct err *err)
+{
+    _cleanup_(elf_file_close) struct elf_file file = {0};
+    uint8_t its[ELF_BUILD_ID_MAX];
+    size_t its_len = 0;
+    int r = elf_file_open(fd, &file, err);
+    if (r < 0)
+        return r;
+    r = elf_read_build_id(fd, its, &its_len, err);
+    if (r < 0)
+        return r;
+    if (its_len != id_len || memcmp(its, id, id_len) != 0)
+        return err_set(err, -EBADMSG, "it has another build-id");
+    return tells_names(&file) ? 0 : err_set(err, -ENODATA, "it has neither symbols nor DWARF");
+}
+
+int debug_file_read_alt_id(int fd, uint8_t ret_id[ELF_BUILD_ID_MAX], size_t *ret_len)
+{
+    _cleanup_(elf_file_close) struct elf_file file = {0};
+    struct link link = {0};
+    int r = elf_file_open(fd, &file, NULL);
+    if (r == 0)
+        r = read_altlink(&file, &link);
+    if (r < 0)
+        return r;
+    memcpy(ret_id, link.id.bytes, link.id.len);
+    *ret_len = link.id.len;
+    return 0;
+}

@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "symbol/elf.h"
+
 struct err;
 
 /* A file whose checksum was right: it is not read whole again while it stays as it is. */
@@ -34,3 +36,10 @@ struct debug_files {
 int debug_files_find(int fd, const char *path, const int *roots, size_t root_count,
                      struct debug_file_stamp *stamp, struct debug_files *ret, struct err *err);
 void debug_files_close(struct debug_files *files);
+
+/* 0 if the file open as `fd` has this build-id and tells names. -EBADMSG: it has another one, or
+ * makes no sense; -ENODATA: none, or neither symbols nor DWARF; -ENOEXEC: it is no ELF file. */
+int debug_file_check(int fd, const uint8_t *id, size_t id_len, struct err *err);
+
+/* The build-id of the file that this one's DWARF refers to (dwz). -ENOENT: to none; -EBADMSG. */
+int debug_file_read_alt_id(int fd, uint8_t ret_id[ELF_BUILD_ID_MAX], size_t *ret_len);

@@ -188,19 +188,24 @@ static int add_chain(struct finder *f, uint64_t address, struct chains *chains)
     return chains_add(chains, address, f->record.start, frames, n);
 }
 
+/* Addresses next to each other are mostly of one function. */
+static int find_function(struct finder *f, uint64_t address)
+{
+    struct go_record record;
+    int r = go_symtab_find(&f->image, address, &record);
+    if (r < 0 || (record.start == f->record.start && record.end == f->record.end))
+        return r;
+    f->record = record;
+    return read_programs(f);
+}
+
 static int add_chains(struct finder *f, const uint64_t *addresses, size_t count,
                       struct chains *chains)
 {
-    uint64_t hint = 0;
     for (size_t i = 0; i < count; i++) {
-        int r = 0;
-        if (addresses[i] < f->record.start || addresses[i] >= f->record.end) {
-            r = go_symtab_find(&f->image, addresses[i], &hint, &f->record);
-            if (r == -ENOENT || r == -EBADMSG)
-                continue;
-            if (r == 0)
-                r = read_programs(f);
-        }
+        int r = find_function(f, addresses[i]);
+        if (r == -ENOENT || r == -EBADMSG)
+            continue;
         if (r == 0)
             r = add_chain(f, addresses[i], chains);
         if (r < 0)

@@ -51,10 +51,10 @@ static int read_entry(const struct go_image *image, uint64_t i, uint64_t *ret)
     return r;
 }
 
-/* The last function that starts at or before the place. */
-static int find_entry(const struct go_image *image, uint64_t place, uint64_t low, uint64_t *ret)
+/* The last function that starts at or before the place; the first if none does. */
+static int find_entry(const struct go_image *image, uint64_t place, uint64_t *ret)
 {
-    uint64_t high = image->header.count, start = 0;
+    uint64_t low = 0, high = image->header.count, start = 0;
     while (low + 1 < high) {
         uint64_t mid = low + (high - low) / 2;
         int r = read_entry(image, 2 * mid, &start);
@@ -121,17 +121,12 @@ static int read_record(const struct go_image *image, uint64_t offset, uint64_t s
     return read_tree(image, at + len, programs, bytes[len - 1], &ret->tree);
 }
 
-int go_symtab_find(const struct go_image *image, uint64_t address, uint64_t *hint,
-                   struct go_record *ret)
+int go_symtab_find(const struct go_image *image, uint64_t address, struct go_record *ret)
 {
-    const struct go_header *h = &image->header;
-    uint64_t place = address - image->text, first = 0, i = 0, start = 0, end = 0, offset = 0;
-    if (address < image->text || h->count == 0 || *hint >= h->count)
+    uint64_t place = address - image->text, i = 0, start = 0, end = 0, offset = 0;
+    if (address < image->text || image->header.count == 0)
         return -ENOENT;
-    int r = read_entry(image, 2 * *hint, &first);
-    if (r < 0 || place < first)
-        return r < 0 ? r : -ENOENT;
-    r = find_entry(image, place, *hint, &i);
+    int r = find_entry(image, place, &i);
     if (r == 0)
         r = read_entry(image, 2 * i, &start);
     if (r == 0)
@@ -140,7 +135,6 @@ int go_symtab_find(const struct go_image *image, uint64_t address, uint64_t *hin
         r = read_entry(image, 2 * i + 2, &end);
     if (r < 0)
         return r;
-    *hint = i;
     if (place < start || place >= end)
         return -ENOENT;
     struct go_record record = {.start = image->text + start, .end = image->text + end};

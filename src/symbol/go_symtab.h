@@ -39,10 +39,8 @@ struct go_record {
     uint64_t tree;                  /* address of its inlined calls; 0: none, or not known */
 };
 
-/* The function of an address. *hint: 0, or as the call for a lower address left it. -ENOENT: none
- * of Go's; -EBADMSG. */
-int go_symtab_find(const struct go_image *image, uint64_t address, uint64_t *hint,
-                   struct go_record *ret);
+/* The function of an address. -ENOENT: none of Go's; -EBADMSG. */
+int go_symtab_find(const struct go_image *image, uint64_t address, struct go_record *ret);
 
 /* What a program tells of a function, by bytes from its start. Zero-initialised is empty. */
 struct go_values {

@@ -43,10 +43,10 @@
  * so that no container's odd name makes a batch undeliverable; a decoder refuses both.
  *
  * A frame's address is the ELF virtual address that nm(1) prints, or the start of the symbol when
- * the frame has a name; of an object with OBJECT_FILE_OFFSETS the offset in the file, since the
- * file could not be read to translate it; of JIT code 0 when it has a name, since it lies elsewhere
- * in each process. Kernel frames count from _stext: no KASLR address leaves
- * the node. Callers' addresses lie inside the call, not behind it.
+ * the frame has a name and its object not OBJECT_EXACT; of an object with OBJECT_FILE_OFFSETS the
+ * offset in the file, since the file could not be read to translate it; of JIT code 0 when it has a
+ * name, since it lies elsewhere in each process. Kernel frames count from _stext: no KASLR address
+ * leaves the node. Callers' addresses lie inside the call, not behind it.
  */
 #pragma once
 
@@ -89,6 +89,7 @@ enum object_kind {
 
 #define OBJECT_FILE_OFFSETS 1u /* its frames' addresses are offsets in the file */
 #define OBJECT_DELETED      2u /* the file was unlinked or replaced while it was mapped */
+#define OBJECT_EXACT        4u /* its named frames, too, have the sample's own address */
 
 enum frame_kind {
     FRAME_USER = 1,    /* machine code of an object */

@@ -114,11 +114,14 @@ static enum MHD_Result reply(struct MHD_Connection *c, const struct http_answer 
 {
     const char *body = a->body ? a->body : "{\"stored\":true}";
     struct MHD_Response *r =
-        a->cut_answer ? MHD_create_response_from_callback(15, 1024, cut_reader, NULL, NULL)
-                      : MHD_create_response_from_buffer(strlen(body), (void *)(uintptr_t)body,
-                                                        MHD_RESPMEM_MUST_COPY);
+        a->cut_answer
+            ? MHD_create_response_from_callback(15, 1024, cut_reader, NULL, NULL)
+            : MHD_create_response_from_buffer(a->body_len ? a->body_len : strlen(body),
+                                              (void *)(uintptr_t)body, MHD_RESPMEM_MUST_COPY);
     if (a->retry_after)
         MHD_add_response_header(r, "Retry-After", a->retry_after);
+    if (a->header)
+        MHD_add_response_header(r, a->header, a->value);
     enum MHD_Result result = MHD_queue_response(c, a->status ? a->status : 200, r);
     MHD_destroy_response(r);
     return result;

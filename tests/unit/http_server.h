@@ -12,10 +12,12 @@ struct http_server;
 struct http_answer {
     unsigned status;
     const char *body;
+    size_t body_len; /* 0: up to its NUL */
     const char *retry_after;
-    bool cut_upload; /* close the connection before the body is read */
-    bool cut_answer; /* take the body, then close within the answer */
-    bool hold;       /* do not answer before http_server_release */
+    const char *header, *value; /* one more */
+    bool cut_upload;            /* close the connection before the body is read */
+    bool cut_answer;            /* take the body, then close within the answer */
+    bool hold;                  /* do not answer before http_server_release */
 };
 
 struct http_request {

@@ -60,7 +60,7 @@ static void open_now(void *ctx, struct object *object, const struct object_place
     object_open(k->objects, object, place, NULL);
 }
 
-static int make_kit(void **state)
+static int make_kit_of(const struct builder_config *of, void **state)
 {
     static struct kit k;
     void *collector;
@@ -70,10 +70,22 @@ static int make_kit(void **state)
     k.collector = collector;
     k.collector->open = open_now;
     start(k.collector, 0, k.proc);
-    if (builder_new(&config, k.collector->objects, &k.collector->counters, &k.builder, &err) < 0)
+    if (builder_new(of, k.collector->objects, &k.collector->counters, &k.builder, &err) < 0)
         fail_msg("%s", err.text);
     *state = &k;
     return 0;
+}
+
+static int make_kit(void **state)
+{
+    return make_kit_of(&config, state);
+}
+
+static int make_exact_kit(void **state)
+{
+    struct builder_config exact = config;
+    exact.exact = true;
+    return make_kit_of(&exact, state);
 }
 
 static int free_kit(void **state)
@@ -189,6 +201,20 @@ static void two_addresses_in_one_function_are_one_frame_and_one_stack(void **sta
     assert_int_equal(b->stack_count, 3);
     assert_int_equal(b->sample_count, 1);
     assert_int_equal(b->samples[0].count, 3);
+}
+
+static void with_exact_addresses_a_function_has_a_frame_for_each(void **state)
+{
+    struct kit *k = *state;
+    TELL_STACK(k->collector, me(), 1, PERF_CONTEXT_USER, INNER(5));
+    TELL_STACK(k->collector, me(), 2, PERF_CONTEXT_USER, INNER(1));
+    _batch_ struct batch *b = build(k);
+    assert_int_equal(b->frame_count, 2);
+    assert_int_equal(b->frames[0].name, b->frames[1].name);
+    assert_string_equal(string(b, b->frames[0].name), "an_inner_function");
+    int64_t apart = (int64_t)(b->frames[0].address - b->frames[1].address);
+    assert_int_equal(apart < 0 ? -apart : apart, 4);
+    assert_int_equal(b->objects[b->frames[0].object].flags, OBJECT_EXACT);
 }
 
 static void a_librarys_function_has_its_name(void **state)
@@ -439,6 +465,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_KIT(functions_of_this_program_have_their_names),
         WITH_KIT(two_addresses_in_one_function_are_one_frame_and_one_stack),
+        cmocka_unit_test_setup_teardown(with_exact_addresses_a_function_has_a_frame_for_each,
+                                        make_exact_kit, free_kit),
         WITH_KIT(a_librarys_function_has_its_name),
         WITH_KIT(the_vdsos_functions_have_their_names),
         WITH_KIT(the_kernels_functions_have_their_names_and_hide_where_they_lie),

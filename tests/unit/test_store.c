@@ -304,10 +304,59 @@ static void a_second_process_cannot_open_the_store(void **state)
     assert_non_null(strstr(err.text, "another process"));
 }
 
+static int check_objects(void *ctx, uint64_t stack, const struct store_frame *frames, size_t count)
+{
+    bool *seen = ctx;
+    for (size_t i = 0; i < count; i++) {
+        const struct batch_object *want =
+            &sample_batch.objects[frames[i].kind == FRAME_MARKER              ? 0
+                                  : strcmp(frames[i].object, "[kernel]") == 0 ? 2
+                                  : strcmp(frames[i].object, "[anon]") == 0   ? 3
+                                  : strcmp(frames[i].object, "[vdso]") == 0   ? 4
+                                                                              : 1];
+        assert_int_equal(frames[i].object_kind, want->kind);
+        assert_int_equal(frames[i].object_flags, want->flags);
+        assert_int_equal(frames[i].build_id_len, want->build_id_len);
+        assert_memory_equal(frames[i].build_id, want->build_id, want->build_id_len);
+        seen[want - sample_batch.objects] = true;
+    }
+    return 0;
+}
+
+static int keep_stack_number(void *ctx, const struct store_row *row)
+{
+    struct {
+        uint64_t of[16];
+        size_t count;
+    } *stacks = ctx;
+    assert_true(stacks->count < ARRAY_LEN(stacks->of));
+    stacks->of[stacks->count++] = row->stack;
+    return 0;
+}
+
+static void a_frame_comes_with_what_is_known_of_its_object(void **state)
+{
+    struct kit *kit = *state;
+    struct store_query q = kit_query();
+    struct {
+        uint64_t of[16];
+        size_t count;
+    } stacks = {0};
+    bool seen[5] = {0};
+    kit_ingest(kit, &sample_batch);
+    q.stacks = true;
+    assert_int_equal(kit->store->ops->query(kit->store, &q, keep_stack_number, &stacks, NULL), 0);
+    assert_int_equal(
+        kit->store->ops->stacks(kit->store, stacks.of, stacks.count, check_objects, seen, NULL), 0);
+    for (size_t i = 0; i < 4; i++)
+        assert_true(seen[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, kit_setup, kit_teardown)
+        T(a_frame_comes_with_what_is_known_of_its_object),
         T(a_batch_is_found_with_its_frames),
         T(a_batch_is_stored_once),
         T(the_same_number_of_another_node_or_boot_is_another_batch),

@@ -150,6 +150,27 @@ static void a_function_is_looked_up_in_the_file_once(void **state)
     assert_int_equal(source.opened, 2);
 }
 
+static void an_address_is_asked_for_as_well_as_an_offset(void **state)
+{
+    _cleanup_(symbolizer_free) struct symbolizer *s = make(1u << 20);
+    struct source source = {.path = "/proc/self/exe"};
+    struct symbol_key key = key_of(1);
+    struct symbol_addr by_offset = {.file_offset = offset_of(function_to_find)};
+    assert_int_equal(symbolizer_resolve(s, &key, open_source, &source, &by_offset, 1, NULL), 0);
+    struct symbol_addr addrs[] = {
+        {.address = by_offset.address + 1, .by_address = true},
+        {.address = UINT64_MAX, .by_address = true},
+    };
+    assert_int_equal(
+        symbolizer_resolve(s, &key, open_source, &source, addrs, ARRAY_LEN(addrs), NULL), 0);
+    assert_true(addrs[0].translated);
+    assert_int_equal(addrs[0].address, by_offset.address + 1);
+    assert_string_equal(addrs[0].frames[0].name, "function_to_find");
+    assert_false(addrs[1].translated);
+    assert_int_equal(addrs[1].frame_count, 0);
+    assert_int_equal(source.opened, 1);
+}
+
 static void a_failure_is_remembered_and_told_again(void **state)
 {
     _cleanup_(symbolizer_free) struct symbolizer *s = make(1u << 20);
@@ -383,6 +404,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_function_of_this_program_has_its_name_and_start),
         cmocka_unit_test(a_function_is_looked_up_in_the_file_once),
+        cmocka_unit_test(an_address_is_asked_for_as_well_as_an_offset),
         cmocka_unit_test(a_failure_is_remembered_and_told_again),
         cmocka_unit_test(what_is_no_regular_file_or_no_elf_is_refused_without_waiting),
         cmocka_unit_test(objects_are_kept_apart_and_the_least_used_is_forgotten),

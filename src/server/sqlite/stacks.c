@@ -35,7 +35,7 @@ static int day_stacks_open(struct day_stacks *d, struct reader *reader, struct e
         {&d->find, "SELECT hash, id FROM stack_key WHERE hash>=?1 ORDER BY hash LIMIT 1"},
         {&d->stack, "SELECT frames FROM stack WHERE id=?1"},
         {&d->frame, "SELECT kind, object, address, name, file, line FROM frame WHERE id=?1"},
-        {&d->object, "SELECT path FROM object WHERE id=?1"},
+        {&d->object, "SELECT path, kind, flags, build_id FROM object WHERE id=?1"},
     };
     d->reader = reader;
     int r = lookup_init(&d->lookup, reader->db, err);
@@ -68,15 +68,28 @@ static int missing(const struct day_stacks *d, const char *what, uint64_t id, st
 
 /* ---- frames */
 
-static int read_path(struct day_stacks *d, uint32_t object, const char **ret, struct err *err)
+static int read_object(struct day_stacks *d, uint32_t object, struct store_frame *ret,
+                       struct err *err)
 {
     sqlite3_bind_int64(d->object, 1, object);
     int r = db_step(d->object, err);
-    uint32_t path = r > 0 ? (uint32_t)sqlite3_column_int64(d->object, 0) : 0;
+    uint32_t path = 0;
+    if (r > 0) {
+        path = (uint32_t)sqlite3_column_int64(d->object, 0);
+        ret->object_kind = (uint8_t)sqlite3_column_int(d->object, 1);
+        ret->object_flags = (uint8_t)sqlite3_column_int(d->object, 2);
+        const void *id = sqlite3_column_blob(d->object, 3);
+        int len = sqlite3_column_bytes(d->object, 3);
+        ret->build_id_len = 0;
+        if (id && len > 0 && len <= (int)sizeof(ret->build_id)) {
+            ret->build_id_len = (uint8_t)len;
+            memcpy(ret->build_id, id, (size_t)len);
+        }
+    }
     sqlite3_reset(d->object);
     if (r <= 0)
         return r < 0 ? r : missing(d, "object", object, err);
-    return lookup_text(&d->lookup, path, ret, err);
+    return lookup_text(&d->lookup, path, &ret->object, err);
 }
 
 static int read_frame(struct day_stacks *d, uint32_t id, struct store_frame *ret, struct err *err)
@@ -95,7 +108,7 @@ static int read_frame(struct day_stacks *d, uint32_t id, struct store_frame *ret
     sqlite3_reset(d->frame);
     if (r <= 0)
         return r < 0 ? r : missing(d, "frame", id, err);
-    r = read_path(d, object, &ret->object, err);
+    r = read_object(d, object, ret, err);
     if (r == 0)
         r = lookup_text(&d->lookup, name, &ret->name, err);
     if (r == 0)
