@@ -99,7 +99,7 @@ static void place_of(const struct kit *kit, bool split, char ret[PATH_MAX])
     assert_int_equal(fs_mkdir_p(parent, 0755, NULL), 0);
 }
 
-static void run(const char *format, ...)
+__attribute__((format(printf, 1, 2))) static void run(const char *format, ...)
 {
     char command[3 * PATH_MAX];
     va_list args;
@@ -253,15 +253,15 @@ static void files_of_another_build_id_and_such_as_are_none_are_refused(void **st
     struct store_frame frame = frame_at(kit, place->address);
     char path[PATH_MAX];
     static const char *const commands[] = {
-        "cp /bin/true %s",
-        "head -c 100000 /dev/urandom >%s",
-        "head -c 3000 /proc/self/exe >%s",
-        "mkfifo %s",
+        "cp /bin/true",
+        "head -c 100000 /dev/urandom >",
+        "head -c 3000 /proc/self/exe >",
+        "mkfifo",
     };
     place_of(kit, false, path);
     for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
         unlink(path);
-        run(commands[i], path); /* NOLINT(clang-diagnostic-format-nonliteral) */
+        run("%s %s", commands[i], path);
         symbols_look_again(kit->symbols);
         assert_one(kit, frame, as_offset(place->address));
         assert_int_equal(counts_of(kit).debug_files_refused, i + 1);
