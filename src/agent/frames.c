@@ -229,38 +229,55 @@ static int name_group(struct frames *f, struct naming *naming, const struct grou
 }
 
 struct node_ref {
+    uint64_t heat; /* samples whose innermost frame is in the object */
     uint32_t object, node;
 };
 
 static int by_object(const void *a, const void *b)
 {
     const struct node_ref *x = a, *y = b;
+    if (x->heat != y->heat)
+        return x->heat > y->heat ? -1 : 1;
     return x->object != y->object ? (x->object < y->object ? -1 : 1)
                                   : (x->node > y->node) - (x->node < y->node);
 }
 
+/* The nodes of each object together, the hottest first: time for debug information may run out. */
+static int sort_nodes(const struct window *w, struct node_ref *ret)
+{
+    _cleanup_free_ uint64_t *heat = calloc(w->objects.count + 1, sizeof(*heat));
+    if (!heat)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < w->samples.count; i++) {
+        const struct window_sample *sample = table_row(&w->samples, i);
+        const struct window_node *node = table_row(&w->nodes, sample->stack);
+        if (sample->stack)
+            heat[node->object] += sample->count;
+    }
+    for (uint32_t i = 1; i < w->nodes.count; i++) {
+        uint32_t object = ((const struct window_node *)table_row(&w->nodes, i))->object;
+        ret[i - 1] = (struct node_ref){heat[object], object, i};
+    }
+    if (w->nodes.count > 1)
+        qsort(ret, w->nodes.count - 1, sizeof(*ret), by_object);
+    return 0;
+}
+
 static int name_nodes(struct frames *f, struct naming *naming, const struct window *w)
 {
-    uint32_t count = w->nodes.count;
-    _cleanup_free_ struct node_ref *refs = malloc(count * sizeof(*refs));
-    _cleanup_free_ uint32_t *nodes = malloc(count * sizeof(*nodes));
-    if (!refs || !nodes)
-        return -ENOMEM;
-    for (uint32_t i = 1; i < count; i++)
-        refs[i] = (struct node_ref){((struct window_node *)table_row(&w->nodes, i))->object, i};
-    if (count > 1)
-        qsort(refs + 1, count - 1, sizeof(*refs), by_object);
-    for (uint32_t i = 1; i < count; i++)
+    uint32_t count = w->nodes.count - 1; /* without the root */
+    _cleanup_free_ struct node_ref *refs = malloc((count + 1) * sizeof(*refs));
+    _cleanup_free_ uint32_t *nodes = malloc((count + 1) * sizeof(*nodes));
+    int r = refs && nodes ? sort_nodes(w, refs) : -ENOMEM;
+    for (uint32_t i = 0; i < count && r == 0; i++)
         nodes[i] = refs[i].node;
-    for (uint32_t i = 1, end; i < count; i = end) {
+    for (uint32_t i = 0, end; i < count && r == 0; i = end) {
         for (end = i + 1; end < count && refs[end].object == refs[i].object; end++)
             ;
         struct group g = {w, nodes + i, end - i, refs[i].object};
-        int r = name_group(f, naming, &g);
-        if (r < 0)
-            return r;
+        r = name_group(f, naming, &g);
     }
-    return 0;
+    return r;
 }
 
 /* Nodes between the root and the deepest node; a parent's row comes before its children's. */

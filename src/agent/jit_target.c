@@ -49,6 +49,9 @@
 #define JAVA_TRIES    40u
 #define JAVA_RETRY_NS (NS_PER_SEC / 4)
 
+/* One after the other, of a JVM that has answered before. */
+#define JAVA_FAILURES 3u
+
 enum java_state { JAVA_NEW, JAVA_WILLING, JAVA_LEFT_ALONE };
 
 struct jit_target {
@@ -66,7 +69,7 @@ struct jit_target {
     uint32_t reuse_window;
 
     enum java_state java;
-    unsigned java_tries, java_asked;
+    unsigned java_tries, java_asked, java_failed;
     int64_t java_next_ns;
     int64_t java_least_ns; /* before it the question would cost too much */
     int64_t java_question_ns;
@@ -261,7 +264,7 @@ static void note_answer(struct jit_target *t, int64_t took_ns)
     int64_t now = clock_ns(CLOCK_MONOTONIC);
     int64_t pause = t->java_asked < ARRAY_LEN(pauses) ? pauses[t->java_asked] : JAVA_EVERY_NS;
     t->java_asked++;
-    t->java_tries = 0;
+    t->java_tries = t->java_failed = 0;
     t->java_known_ns = (uint64_t)t->java_question_ns;
     t->java_least_ns = now + took_ns * JAVA_SHARE;
     t->java_next_ns = now + pause;
@@ -287,7 +290,7 @@ static void take_answer(struct jit_budget *b, struct jit_target *t)
     counter_add(b->counters, java_timeouts, outcome == JAVA_TIMED_OUT);
     if (!jit_process_is_there(t->process))
         t->gone = true;
-    else if (outcome == JAVA_TIMED_OUT && t->java_asked) /* it has its socket: no harm in that */
+    else if (t->java_asked && ++t->java_failed < JAVA_FAILURES) /* it may be about to end */
         t->java_next_ns = clock_ns(CLOCK_MONOTONIC) + JAVA_EVERY_NS;
     else
         leave_alone(b, t, err.code ? err.text : result.text, NULL);

@@ -25,8 +25,10 @@
 /* A module loaded since brings symbols; reading kallsyms costs some 100 ms. */
 #define KALLSYMS_RELOAD_NS (60 * NS_PER_SEC)
 
-/* In a window, besides what a worker is late. What is left open by then comes with the next. */
-#define DWARF_NS (600 * NS_PER_MS)
+/* In a window: CPU time, and what it may take on a busy machine. What is left open by then comes
+ * with the next. */
+#define DWARF_CPU_NS  (600 * NS_PER_MS)
+#define DWARF_WAIT_NS (3 * NS_PER_SEC)
 
 struct naming {
     struct objects *objects;
@@ -100,7 +102,8 @@ void naming_free(struct naming **names)
 void naming_begin(struct naming *names)
 {
     if (names->worker)
-        symbolizer_use_worker(names->symbolizer, names->worker, DWARF_NS);
+        symbolizer_use_worker(names->symbolizer, names->worker, DWARF_CPU_NS,
+                              clock_ns(CLOCK_MONOTONIC) + DWARF_WAIT_NS);
 }
 
 void naming_end(struct naming *names)

@@ -20,6 +20,8 @@ struct cli_config {
     char *node, *process, *thread, *where;
     char *group;
     uint64_t count;
+    char *names; /* NULL: as the command has it */
+    bool lines;
     bool json;
 };
 
@@ -54,6 +56,9 @@ int cli_fetch_json(const struct cli_config *config, const char *path, json_t **r
                    struct err *err);
 /* The answer's bytes as they come; nothing is written if it is an error. */
 int cli_fetch_to(const struct cli_config *config, const char *path, FILE *to, struct err *err);
+
+/* settings.c: whether --names asks for short names; `by_default` if it is not given. -EINVAL. */
+int cli_short_names(const struct cli_config *config, bool by_default, bool *ret, struct err *err);
 
 /* query.c: `path` and the settings that choose samples (start, end, node, process, thread, where),
  * to be freed. `more` is put behind as it is, such as "&format=folded", or "". */

@@ -8,10 +8,10 @@
 #define SAMPLES " start end node process thread where "
 
 const struct cli_command cli_commands[] = {
-    {"top", "print the functions that took the most CPU time", "", SERVER SAMPLES " count json ",
-     cli_top},
+    {"top", "print the functions that took the most CPU time", "",
+     SERVER SAMPLES " count names lines json ", cli_top},
     {"flame", "print stacks as folded lines, as flamegraph.pl takes them", "",
-     SERVER SAMPLES " group json ", cli_flame},
+     SERVER SAMPLES " group names lines json ", cli_flame},
     {"processes", "print the processes that took the most CPU time", "",
      SERVER SAMPLES " count json ", cli_processes},
     {"stacks", "print how whole the stacks are, and how they were got", "",

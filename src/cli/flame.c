@@ -11,16 +11,21 @@ int cli_flame(const struct cli_config *config, char **args, struct err *err)
 {
     _cleanup_free_ char *path = NULL, *more = NULL;
     const char *group = config->group ? config->group : "";
+    bool is_short;
+    int r = cli_short_names(config, false, &is_short, err);
+    if (r < 0)
+        return r;
     char *escaped = *group ? curl_easy_escape(NULL, group, 0) : NULL;
-    int n = asprintf(&more, "&group=%s&format=%s", escaped ? escaped : "",
-                     config->json ? "json" : "folded");
+    int n = asprintf(&more, "&group=%s&format=%s%s%s", escaped ? escaped : "",
+                     config->json ? "json" : "folded", is_short ? "&names=short" : "",
+                     config->lines ? "&lines=true" : "");
     bool failed = n < 0 || (*group && !escaped);
     curl_free(escaped);
     if (n < 0)
         more = NULL;
     if (failed)
         return err_errno(err, -ENOMEM, "building the request");
-    int r = cli_query(config, "/api/v1/flame", more, &path, err);
+    r = cli_query(config, "/api/v1/flame", more, &path, err);
     if (r == 0)
         r = cli_fetch_to(config, path, stdout, err);
     if (r == 0 && fflush(stdout) != 0)

@@ -15,7 +15,7 @@
 #define HOT_MAX_DEPTH (WIRE_MAX_DEPTH + 64)
 
 struct function_key {
-    uint32_t name, object, kind;
+    uint32_t name, object, kind, file, line;
 };
 
 struct function {
@@ -25,24 +25,29 @@ struct function {
     uint32_t open; /* how often it is on the path to the node at hand */
 };
 
-enum { DEPTH, NAME, OBJECT, KIND, SELF, TOTAL, COLUMNS };
+/* The last two are there only where something is known. */
+enum { DEPTH, NAME, OBJECT, KIND, SELF, TOTAL, FILE_, LINE, COLUMNS };
 
 struct columns {
     const json_t *column[COLUMNS];
-    const json_t *names, *objects;
+    const json_t *names, *objects, *files;
     size_t rows;
 };
 
 static int find_columns(const json_t *flame, struct columns *ret, struct err *err)
 {
-    static const char *const keys[COLUMNS] = {"depth", "name", "object", "kind", "self", "total"};
+    static const char *const keys[COLUMNS] = {"depth", "name",  "object", "kind",
+                                              "self",  "total", "file",   "line"};
     const json_t *nodes = json_object_get(flame, "nodes");
     ret->names = json_object_get(flame, "names");
     ret->objects = json_object_get(flame, "objects");
+    ret->files = json_object_get(flame, "files");
     if (!json_is_array(ret->names) || !json_is_array(ret->objects))
         return err_set(err, -EBADMSG, "the server's answer has no names or objects");
     for (unsigned i = 0; i < COLUMNS; i++) {
         ret->column[i] = json_object_get(nodes, keys[i]);
+        if (!ret->column[i] && i >= FILE_)
+            continue;
         if (!json_is_array(ret->column[i]) ||
             json_array_size(ret->column[i]) != json_array_size(ret->column[0]))
             return err_set(err, -EBADMSG, "the server's answer has no good column nodes.%s",
@@ -55,20 +60,23 @@ static int find_columns(const json_t *flame, struct columns *ret, struct err *er
 static int read_node(const struct columns *c, size_t row, uint64_t node[COLUMNS], struct err *err)
 {
     for (unsigned i = 0; i < COLUMNS; i++) {
-        const json_t *value = json_array_get(c->column[i], row);
-        if (!json_is_integer(value) || json_integer_value(value) < 0)
+        const json_t *value = c->column[i] ? json_array_get(c->column[i], row) : NULL;
+        bool is_good = json_is_integer(value) && json_integer_value(value) >= 0;
+        if (c->column[i] && !is_good)
             return err_set(err, -EBADMSG, "node %zu of the server's answer is malformed", row);
-        node[i] = (uint64_t)json_integer_value(value);
+        node[i] = c->column[i] ? (uint64_t)json_integer_value(value) : 0;
     }
     if (node[NAME] >= json_array_size(c->names) || node[OBJECT] >= json_array_size(c->objects) ||
-        node[DEPTH] >= HOT_MAX_DEPTH || node[KIND] > FRAME_KIND_LAST)
+        node[DEPTH] >= HOT_MAX_DEPTH || node[KIND] > FRAME_KIND_LAST || node[LINE] > UINT32_MAX ||
+        (c->column[FILE_] && node[FILE_] >= json_array_size(c->files)))
         return err_set(err, -EBADMSG, "node %zu of the server's answer is malformed", row);
     return 0;
 }
 
 static struct function *find_function(struct function **all, const uint64_t node[COLUMNS])
 {
-    struct function_key key = {(uint32_t)node[NAME], (uint32_t)node[OBJECT], (uint32_t)node[KIND]};
+    struct function_key key = {(uint32_t)node[NAME], (uint32_t)node[OBJECT], (uint32_t)node[KIND],
+                               (uint32_t)node[FILE_], (uint32_t)node[LINE]};
     struct function *f;
     HASH_FIND(hh, *all, &key, sizeof(key), f);
     if (f)
@@ -128,15 +136,60 @@ static int compare_hot(const void *a, const void *b)
     if (f->total != g->total)
         return f->total < g->total ? 1 : -1;
     int r = strcmp(f->name, g->name);
-    return r ? r : strcmp(f->object, g->object);
+    if (r == 0)
+        r = strcmp(f->object, g->object);
+    return r ? r : (f->line > g->line) - (f->line < g->line);
+}
+
+/* By row of names: its short form, or NULL. A server that is older has none. */
+static int find_short_names(const json_t *flame, size_t count, const char ***ret, struct err *err)
+{
+    const json_t *shorts = json_object_get(flame, "short");
+    const json_t *rows = json_object_get(shorts, "name"), *texts = json_object_get(shorts, "text");
+    _cleanup_free_ const char **of = calloc(count + 1, sizeof(*of));
+    if (!of)
+        return err_errno(err, -ENOMEM, "reading %zu names", count);
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        json_int_t row = json_integer_value(json_array_get(rows, i));
+        if (row < 0 || (uint64_t)row >= count)
+            return err_set(err, -EBADMSG, "the server's answer has a short form of no name");
+        of[row] = json_string_value(json_array_get(texts, i));
+    }
+    *ret = TAKE_PTR(of);
+    return 0;
+}
+
+static int describe(const struct columns *c, const char *const *shorts, const struct function *f,
+                    struct hot_function *ret, struct err *err)
+{
+    const char *name = json_string_value(json_array_get(c->names, f->key.name));
+    const char *object = json_string_value(json_array_get(c->objects, f->key.object));
+    const char *file =
+        c->column[FILE_] ? json_string_value(json_array_get(c->files, f->key.file)) : "";
+    if (!name || !object || !file)
+        return err_set(err, -EBADMSG, "the server's answer has names that are no strings");
+    *ret = (struct hot_function){
+        .name = name,
+        .object = object,
+        .kind = f->key.kind,
+        .self = f->self,
+        .total = f->total,
+        .short_name = shorts[f->key.name] ? shorts[f->key.name] : name,
+        .file = file,
+        .line = f->key.line,
+    };
+    return 0;
 }
 
 int hot_functions(const json_t *flame, struct hot_function **ret, size_t *ret_count,
                   struct err *err)
 {
     _cleanup_(functions_free) struct function *all = NULL;
+    _cleanup_free_ const char **shorts = NULL;
     struct columns c;
     int r = find_columns(flame, &c, err);
+    if (r == 0)
+        r = find_short_names(flame, json_array_size(c.names), &shorts, err);
     if (r == 0)
         r = add_up(&c, &all, err);
     if (r < 0)
@@ -146,11 +199,9 @@ int hot_functions(const json_t *flame, struct hot_function **ret, size_t *ret_co
     if (!hot)
         return err_errno(err, -ENOMEM, "adding up %zu nodes", c.rows);
     for (const struct function *f = all; f; f = f->hh.next) {
-        const char *name = json_string_value(json_array_get(c.names, f->key.name));
-        const char *object = json_string_value(json_array_get(c.objects, f->key.object));
-        if (!name || !object)
-            return err_set(err, -EBADMSG, "the server's answer has names that are no strings");
-        hot[n++] = (struct hot_function){name, object, f->key.kind, f->self, f->total};
+        r = describe(&c, shorts, f, &hot[n++], err);
+        if (r < 0)
+            return r;
     }
     if (n > 1)
         qsort(hot, n, sizeof(*hot), compare_hot);

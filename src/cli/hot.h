@@ -12,6 +12,9 @@ struct hot_function {
     unsigned kind;             /* as the API has it */
     uint64_t self;             /* samples that ended in it */
     uint64_t total;            /* samples in whose stack it was, once each */
+    const char *short_name;    /* the name, if it has none */
+    const char *file;          /* "": unknown */
+    uint32_t line;             /* 0: unknown, or lines were not asked for */
 };
 
 /* Reads the answer of /api/v1/flame?format=json, which must outlive the functions. Most self first.

@@ -1,5 +1,9 @@
 /* settings.c: the settings of all commands, declared once. */
+#include <errno.h>
+#include <string.h>
+
 #include "base/cleanup.h"
+#include "base/err.h"
 #include "base/options.h"
 #include "cli/cli.h"
 
@@ -86,6 +90,19 @@ const struct option_def cli_options[] = {
      .max = 1000000,
      .section = "Output",
      .help = "How many rows to print."},
+    {.name = "names",
+     .type = OPTION_STRING,
+     AT(names),
+     .arg = "full|short",
+     .section = "Output",
+     .help = "Whether functions' names are printed in full, or short: without template arguments, "
+             "parameters and packages' paths. Without it top prints them short, flame in full; "
+             "JSON has both."},
+    {.name = "lines",
+     .type = OPTION_BOOL,
+     AT(lines),
+     .section = "Output",
+     .help = "Tell the lines of a function apart; where one is known it stands behind the name."},
     {.name = "json",
      .type = OPTION_BOOL,
      AT(json),
@@ -93,3 +110,13 @@ const struct option_def cli_options[] = {
      .help = "Print JSON in place of a table."},
 };
 const size_t cli_option_count = ARRAY_LEN(cli_options);
+
+int cli_short_names(const struct cli_config *config, bool by_default, bool *ret, struct err *err)
+{
+    const char *names = config->names ? config->names : by_default ? "short" : "full";
+    bool is_short = strcmp(names, "short") == 0;
+    if (!is_short && strcmp(names, "full") != 0)
+        return err_set(err, -EINVAL, "--names %.64s: write full or short", names);
+    *ret = is_short;
+    return 0;
+}

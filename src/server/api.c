@@ -91,7 +91,7 @@ static void get_flame(struct api *api, const struct request *request, struct rep
         return;
     }
     bool folded = query.format == QUERY_FOLDED;
-    r = folded ? folded_open(&flame, &reply->stream)
+    r = folded ? folded_open(&flame, query.short_names, &reply->stream)
                : flame_json_open(&flame, &query, &reply->stream);
     api_reply_json(reply, r);
     if (r == 0 && folded)

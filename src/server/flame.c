@@ -351,7 +351,7 @@ int flame_query(struct store *store, struct symbols *symbols, const struct query
     int r = build.flame ? 0 : -ENOMEM;
     if (r == 0)
         r = flame_tree_init(&build.tree, node_limit(query), FLAME_MAX_BYTES,
-                            query->format == QUERY_JSON);
+                            query->format == QUERY_JSON, query->by_line);
     flame_frames_init(&build.frames, &build.tree, symbols);
     if (r == 0)
         r = run(&build, store, &inner);
@@ -378,5 +378,6 @@ void flame_free(struct flame **flame)
     free((*flame)->nodes);
     strings_free(&(*flame)->names);
     strings_free(&(*flame)->objects);
+    strings_free(&(*flame)->files);
     free(TAKE_PTR(*flame));
 }

@@ -14,10 +14,11 @@ struct symbols;
 /* The kind of the root and of group rows; the others are enum frame_kind. */
 #define FLAME_META 0
 
-/* 32 bytes, and a million of them in an answer: this is why the layout stands here. */
+/* 40 bytes, and a million of them in an answer: this is why the layout stands here. */
 struct flame_node {
     uint64_t self, total; /* samples */
-    uint32_t name, object;
+    uint32_t name, object, file;
+    uint32_t line;  /* with query.by_line; 0: unknown */
     uint16_t depth; /* of the root 0 */
     uint8_t kind;
 };
@@ -29,6 +30,7 @@ struct flame {
     uint64_t cpu_ns;
     struct strings names;
     struct strings objects; /* 0 is "" */
+    struct strings files;   /* 0 is "" */
 };
 
 /* How many rows (stacks times groups) one answer is made of at most, and how many bytes of names.
@@ -37,10 +39,11 @@ struct flame {
 #define FLAME_MAX_BYTES ((size_t)256 << 20)
 
 /* Runs the query; names are looked for in `symbols` too if it is not NULL. Frames are one node when
- * name, object and kind are the same, for folded output name and kind; an unnamed frame is named by
- * its object's base name and its address. Of a tree of more than query.max_nodes nodes the smallest
- * are left out, but not for folded output, which is refused with -E2BIG past QUERY_MAX_NODES.
- * -E2BIG: too much is asked for; otherwise the store's error, or -ENOMEM. */
+ * name, object and kind are the same, for folded output name and kind, and with query.by_line file
+ * and line, too; else a node's file is one of its frames'. An unnamed frame is named by its
+ * object's base name and its address. Of a tree of more than query.max_nodes nodes the smallest are
+ * left out, but not for folded output, which is refused with -E2BIG past QUERY_MAX_NODES. -E2BIG:
+ * too much is asked for; otherwise the store's error, or -ENOMEM. */
 int flame_query(struct store *store, struct symbols *symbols, const struct query *query,
                 struct flame **ret, struct err *err);
 void flame_free(struct flame **flame);

@@ -83,7 +83,8 @@ static int rank_strings(const struct strings *strings, uint32_t **ret_ranks)
 }
 
 struct frame_rank {
-    uint32_t name, object; /* ranks */
+    uint32_t name, object, file; /* ranks */
+    uint32_t line;
     uint32_t frame;
     uint8_t kind;
 };
@@ -95,16 +96,22 @@ static int compare_frames(const void *a, const void *b)
         return x->name < y->name ? -1 : 1;
     if (x->object != y->object)
         return x->object < y->object ? -1 : 1;
-    return (int)x->kind - (int)y->kind;
+    if (x->kind != y->kind)
+        return (int)x->kind - (int)y->kind;
+    if (x->file != y->file)
+        return x->file < y->file ? -1 : 1;
+    return x->line < y->line ? -1 : x->line > y->line;
 }
 
-/* The place of each frame among all, by name, then object, then kind. */
+/* The place of each frame among all, by name, then object, kind, file and line. */
 static int rank_frames(const struct flame_tree *tree, uint32_t **ret_ranks)
 {
-    _cleanup_free_ uint32_t *names = NULL, *objects = NULL;
+    _cleanup_free_ uint32_t *names = NULL, *objects = NULL, *files = NULL;
     int r = rank_strings(&tree->names, &names);
     if (r == 0)
         r = rank_strings(&tree->objects, &objects);
+    if (r == 0)
+        r = rank_strings(&tree->files, &files);
     if (r < 0)
         return r;
     _cleanup_free_ struct frame_rank *sorted = malloc(tree->frame_count * sizeof(*sorted));
@@ -113,7 +120,14 @@ static int rank_frames(const struct flame_tree *tree, uint32_t **ret_ranks)
         return -ENOMEM;
     for (uint32_t i = 0; i < tree->frame_count; i++) {
         const struct flame_tree_frame *frame = &tree->frames[i];
-        sorted[i] = (struct frame_rank){names[frame->name], objects[frame->object], i, frame->kind};
+        sorted[i] = (struct frame_rank){
+            .name = names[frame->name],
+            .object = objects[frame->object],
+            .file = files[frame->file],
+            .line = frame->line,
+            .frame = i,
+            .kind = frame->kind,
+        };
     }
     qsort(sorted, tree->frame_count, sizeof(*sorted), compare_frames);
     for (uint32_t i = 0; i < tree->frame_count; i++)
@@ -175,6 +189,8 @@ static void emit(const struct flame_tree *tree, uint32_t node, uint16_t depth, s
         .total = from->total,
         .name = frame->name,
         .object = frame->object,
+        .file = frame->file,
+        .line = frame->line,
         .depth = depth,
         .kind = frame->kind,
     };
@@ -240,6 +256,8 @@ int flame_tree_finish(struct flame_tree *tree, uint32_t max_nodes, struct flame 
     /* The maps are the larger part of a tree, and no longer needed. */
     map64_free(&tree->node_map);
     map64_free(&tree->frame_map);
+    map64_free(&tree->place_map);
+    map64_free(&tree->line_map);
     sum_totals(tree);
     uint32_t kept = drop_smallest(tree, max_nodes);
     _cleanup_free_ uint32_t *children = NULL, *ends = NULL;
@@ -254,10 +272,13 @@ int flame_tree_finish(struct flame_tree *tree, uint32_t max_nodes, struct flame 
     r = renumber(&tree->names, flame, offsetof(struct flame_node, name));
     if (r == 0)
         r = renumber(&tree->objects, flame, offsetof(struct flame_node, object));
+    if (r == 0)
+        r = renumber(&tree->files, flame, offsetof(struct flame_node, file));
     if (r < 0)
         return r;
     flame->names = tree->names;
     flame->objects = tree->objects;
-    tree->names = tree->objects = (struct strings){0};
+    flame->files = tree->files;
+    tree->names = tree->objects = tree->files = (struct strings){0};
     return 0;
 }

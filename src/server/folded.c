@@ -3,12 +3,14 @@
 #include "server/folded.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "server/display_name.h"
 #include "server/flame.h"
 #include "server/flame_tree.h" /* FLAME_MAX_DEPTH */
 #include "server/json.h"
@@ -17,6 +19,7 @@
 struct folded {
     struct stream stream;
     struct flame *flame;
+    bool short_names;
     uint32_t node;                /* the next to write */
     struct buf line;              /* the path to the node before it */
     size_t ends[FLAME_MAX_DEPTH]; /* of each depth's name in the line */
@@ -64,6 +67,17 @@ static const char *suffix_of(uint8_t kind)
     }
 }
 
+/* The name, and the line if one was asked for and is known. */
+static int put_label(struct folded *folded, const struct flame_node *node)
+{
+    char shown[SHORT_NAME_MAX];
+    const char *name = folded->flame->names.texts[node->name];
+    if (folded->short_names && display_name(name, node->kind, shown))
+        name = shown;
+    int r = folded_put_name(&folded->line, name);
+    return r == 0 && node->line ? buf_printf(&folded->line, ":%" PRIu32, node->line) : r;
+}
+
 /* The root has no place in a line: flamegraph.pl draws one of its own. */
 static int extend_line(struct folded *folded, const struct flame_node *node)
 {
@@ -75,7 +89,7 @@ static int extend_line(struct folded *folded, const struct flame_node *node)
     if (node->depth > 1)
         r = buf_append(line, ";", 1);
     if (r == 0)
-        r = folded_put_name(line, folded->flame->names.texts[node->name]);
+        r = put_label(folded, node);
     if (r == 0)
         r = buf_puts(line, suffix_of(node->kind));
     folded->ends[node->depth] = line->len;
@@ -114,13 +128,14 @@ static void folded_free(struct stream *stream)
     free(folded);
 }
 
-int folded_open(struct flame **flame, struct stream **ret)
+int folded_open(struct flame **flame, bool short_names, struct stream **ret)
 {
     struct folded *folded = calloc(1, sizeof(*folded));
     if (!folded)
         return -ENOMEM;
     folded->stream = (struct stream){folded_next, folded_free};
     folded->flame = TAKE_PTR(*flame);
+    folded->short_names = short_names;
     *ret = &folded->stream;
     return 0;
 }

@@ -90,6 +90,22 @@ static int take_max_nodes(struct reader *reader, const char *name, char *value, 
     return 0;
 }
 
+static int take_lines(struct reader *reader, const char *name, char *value, struct err *err)
+{
+    reader->query.by_line = strcmp(value, "true") == 0;
+    if (!reader->query.by_line && strcmp(value, "false") != 0)
+        return refuse(err, name, value, "is neither true nor false");
+    return 0;
+}
+
+static int take_names(struct reader *reader, const char *name, char *value, struct err *err)
+{
+    reader->query.short_names = strcmp(value, "short") == 0;
+    if (!reader->query.short_names && strcmp(value, "full") != 0)
+        return refuse(err, name, value, "is neither full nor short");
+    return 0;
+}
+
 static int check_name(const char *name, struct err *err);
 
 static int take_group(struct reader *reader, const char *name, char *value, struct err *err)
@@ -153,6 +169,8 @@ static const struct parameter {
     {"group", QUERY_FLAME, true, take_group},
     {"format", QUERY_FLAME, true, take_format},
     {"max_nodes", QUERY_FLAME, true, take_max_nodes},
+    {"lines", QUERY_FLAME, true, take_lines},
+    {"names", QUERY_FLAME, true, take_names},
 };
 
 /* One letter left out, added, replaced, or two swapped. */
@@ -172,7 +190,8 @@ static bool is_one_slip(const char *a, const char *b)
 }
 
 /* Is `name`, not a parameter's, good as a label's? A label nobody has finds nothing, so a mistyped
- * parameter would look like an idle machine. Short names are let through: pod is no slip of pid. */
+ * parameter would look like an idle machine. Short names are let through: pod is no slip of pid,
+ * nor name of names. */
 static int check_name(const char *name, struct err *err)
 {
     if (!is_label(name))
@@ -184,7 +203,8 @@ static int check_name(const char *name, struct err *err)
         if (strcmp(parameters[i].name, name) == 0)
             return 0;
     for (size_t i = 0; i < ARRAY_LEN(parameters); i++)
-        if (strlen(parameters[i].name) >= 5 && is_one_slip(parameters[i].name, name))
+        if (strlen(parameters[i].name) >= 5 && strlen(name) >= 5 &&
+            is_one_slip(parameters[i].name, name))
             return err_set(err, -EINVAL, "'%s' is not known; is %s meant?", name,
                            parameters[i].name);
     return 0;

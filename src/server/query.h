@@ -21,7 +21,7 @@ enum query_kind {
     QUERY_NOTHING,
     QUERY_NODES,   /* start, end and node */
     QUERY_SAMPLES, /* start, end and filters */
-    QUERY_FLAME,   /* these and group, format, max_nodes */
+    QUERY_FLAME,   /* these and group, format, max_nodes, lines, names */
 };
 
 enum query_format { QUERY_JSON, QUERY_FOLDED };
@@ -31,6 +31,8 @@ struct query {
         store; /* its texts lie in `text`; start_ms < end_ms; stacks is not set here */
     enum query_format format;
     uint32_t max_nodes; /* 1 to QUERY_MAX_NODES */
+    bool by_line;       /* frames of different lines are different */
+    bool short_names;   /* of folded output */
     char *text;         /* query_free's own */
 };
 

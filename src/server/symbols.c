@@ -314,7 +314,7 @@ static void learn_all(struct symbols *s, const struct symbols_ask *asked, size_t
         if (left_ns <= 0)
             return;
         if (s->worker)
-            symbolizer_use_worker(s->symbolizer, s->worker, left_ns);
+            symbolizer_use_worker(s->symbolizer, s->worker, left_ns, until_ns);
         struct group g = {s, &asked[at], n, -1};
         learn_object(&g);
     }

@@ -181,7 +181,7 @@ static int search_unit(struct search *s, const struct group *group)
             r = add_chain(s, &unit, group->addresses[done + i], &s->hits[i]);
             if (r < 0)
                 return r;
-            if (clock_ns(CLOCK_MONOTONIC) > s->deadline_ns)
+            if (clock_ns(DWARF_CLOCK) > s->deadline_ns)
                 return -ETIME;
         }
     }

@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "symbol/dwarf.h"
 
 #define UNITS_MAX 1000000u
 
@@ -124,7 +125,7 @@ static int ask_units(Dwarf *dwarf, const struct dwarf_units *units, const uint64
         int tag = dwarf_tag(&die);
         if (tag == DW_TAG_compile_unit || tag == DW_TAG_skeleton_unit)
             open -= take_ranges(&die, (uint32_t)i, addresses, count, ret_units);
-        if (clock_ns(CLOCK_MONOTONIC) > deadline_ns)
+        if (clock_ns(DWARF_CLOCK) > deadline_ns)
             return -ETIME;
     }
     return 0;

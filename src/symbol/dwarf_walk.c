@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "symbol/dwarf.h"
 
 #define DEPTH_MAX    256u /* of the tree; compilers' have some ten */
 #define CLOCK_PERIOD 256u /* DIEs between two looks at the clock */
@@ -124,7 +125,7 @@ static int walk_children(struct walk *w, Dwarf_Die *parent, const struct place *
     Dwarf_Die die;
     int r = dwarf_child(parent, &die);
     for (; r == 0; r = dwarf_siblingof(&die, &die)) {
-        if (++w->dies % CLOCK_PERIOD == 0 && clock_ns(CLOCK_MONOTONIC) > w->deadline_ns)
+        if (++w->dies % CLOCK_PERIOD == 0 && clock_ns(DWARF_CLOCK) > w->deadline_ns)
             return -ETIME;
         int result = walk_die(w, &die, at);
         if (result < 0)

@@ -24,9 +24,9 @@
 /* Go's compiler has written trees with circles in them (go.dev/issue/54625). */
 #define DEPTH_MAX 256u
 
-/* Of the table's bytes for one call. Each function's programs are read once: some 1 KiB. */
+/* Of work for one call, about in bytes to read. Real programs take some 2 KiB for an address. */
 #define LEFT_MIN         ((uint64_t)16 << 20)
-#define LEFT_PER_ADDRESS ((uint64_t)16 << 10)
+#define LEFT_PER_ADDRESS ((uint64_t)8 << 10)
 
 struct finder {
     struct go_image image;
@@ -120,7 +120,8 @@ static int walk_calls(struct finder *f, uint64_t pc, struct step steps[DEPTH_MAX
     steps[0] = step_at(f, pc, &number);
     for (size_t n = 0; number >= 0; *ret = ++n + 1) {
         struct go_call call;
-        int r = n + 1 < DEPTH_MAX ? go_symtab_call(&f->image, &f->record, number, &call) : -EBADMSG;
+        int r = n + 1 < DEPTH_MAX ? go_symtab_call(&f->image, &f->record, number, &f->left, &call)
+                                  : -EBADMSG;
         if (r < 0)
             return r;
         steps[n].name = call.name;
@@ -188,19 +189,24 @@ static int add_chain(struct finder *f, uint64_t address, struct chains *chains)
     return chains_add(chains, address, f->record.start, frames, n);
 }
 
+/* Addresses next to each other are mostly of one function. */
+static int find_function(struct finder *f, uint64_t address)
+{
+    struct go_record record;
+    int r = go_symtab_find(&f->image, address, &record);
+    if (r < 0 || (record.start == f->record.start && record.end == f->record.end))
+        return r;
+    f->record = record;
+    return read_programs(f);
+}
+
 static int add_chains(struct finder *f, const uint64_t *addresses, size_t count,
                       struct chains *chains)
 {
-    uint64_t hint = 0;
     for (size_t i = 0; i < count; i++) {
-        int r = 0;
-        if (addresses[i] < f->record.start || addresses[i] >= f->record.end) {
-            r = go_symtab_find(&f->image, addresses[i], &hint, &f->record);
-            if (r == -ENOENT || r == -EBADMSG)
-                continue;
-            if (r == 0)
-                r = read_programs(f);
-        }
+        int r = find_function(f, addresses[i]);
+        if (r == -ENOENT || r == -EBADMSG)
+            continue;
         if (r == 0)
             r = add_chain(f, addresses[i], chains);
         if (r < 0)

@@ -9,9 +9,16 @@
 
 #define NO_PAGE UINT64_MAX
 
+/* A page can be in any place of its set; where all are taken, the one not asked for the longest
+ * goes. */
+#define WAYS 4u
+#define SETS (PAGES_KEPT / WAYS)
+
 struct pages {
     const struct elf_file *file;
-    uint64_t numbers[PAGES_KEPT]; /* of the pages in `bytes` */
+    uint64_t clock;
+    uint64_t numbers[PAGES_KEPT]; /* of the pages in `bytes`, set by set */
+    uint64_t asked[PAGES_KEPT];   /* when, by that clock */
     uint8_t bytes[PAGES_KEPT][PAGE_BYTES];
 };
 
@@ -21,8 +28,11 @@ int pages_new(const struct elf_file *file, struct pages **ret)
     if (!p)
         return -ENOMEM;
     p->file = file;
-    for (size_t i = 0; i < PAGES_KEPT; i++)
+    p->clock = 0;
+    for (size_t i = 0; i < PAGES_KEPT; i++) {
         p->numbers[i] = NO_PAGE;
+        p->asked[i] = 0;
+    }
     *ret = p;
     return 0;
 }
@@ -33,10 +43,17 @@ void pages_free(struct pages **p)
     *p = NULL;
 }
 
-/* Those next to each other share no place, nor do most that lie as far apart as two tables do. */
-static size_t place_of(uint64_t number)
+/* Where the page is, or is to be put. */
+static size_t find_place(const struct pages *p, uint64_t number)
 {
-    return (size_t)((number ^ number / PAGES_KEPT) % PAGES_KEPT);
+    size_t first = (size_t)(number % SETS) * WAYS, oldest = first;
+    for (size_t i = first; i < first + WAYS; i++) {
+        if (p->numbers[i] == number)
+            return i;
+        if (p->asked[i] < p->asked[oldest])
+            oldest = i;
+    }
+    return oldest;
 }
 
 int pages_view(struct pages *p, uint64_t offset, const uint8_t **ret, size_t *ret_len)
@@ -44,7 +61,7 @@ int pages_view(struct pages *p, uint64_t offset, const uint8_t **ret, size_t *re
     if (offset >= p->file->bytes)
         return -EBADMSG;
     uint64_t number = offset / PAGE_BYTES, start = number * PAGE_BYTES;
-    size_t place = place_of(number), skip = (size_t)(offset - start), len = PAGE_BYTES;
+    size_t place = find_place(p, number), skip = (size_t)(offset - start), len = PAGE_BYTES;
     if (p->file->bytes - start < len)
         len = (size_t)(p->file->bytes - start);
     if (p->numbers[place] != number) {
@@ -54,6 +71,7 @@ int pages_view(struct pages *p, uint64_t offset, const uint8_t **ret, size_t *re
             return r;
         p->numbers[place] = number;
     }
+    p->asked[place] = ++p->clock;
     *ret = p->bytes[place] + skip;
     *ret_len = len - skip;
     return 0;

@@ -34,7 +34,7 @@ struct symbol_addr {
     uint64_t file_offset; /* in: byte in the object's file */
     uint64_t address;     /* out: ELF virtual address, as nm(1) has it */
     bool by_address; /* in: `address` is given, not file_offset: all a debug file can be asked by */
-    uint64_t start; /* out: address of the outermost function's first byte; only with frames */
+    uint64_t start;  /* out: address of the outermost function's first byte; only with frames */
     /* out: the outermost function first, the others each inlined into the one before; NULL, 0 if
      * nothing names the address. Valid until the next call on the symbolizer. */
     const struct symbol_frame *frames;
@@ -52,9 +52,11 @@ int symbolizer_new(size_t max_bytes, struct symbolizer **ret, struct err *err);
 void symbolizer_free(struct symbolizer **s);
 
 /* From here on DWARF is read too: lines, and what is inlined. `worker` does it (worker.h) and must
- * outlive the symbolizer. Of what is asked until the next call it may take `within_ns`; what is not
- * done by then is named from symbol tables alone, and done when it is asked for again. */
-void symbolizer_use_worker(struct symbolizer *s, struct worker *worker, int64_t within_ns);
+ * outlive the symbolizer. Of what is asked until the next call it may take `cpu_ns` of CPU time,
+ * and until `until_ns` (CLOCK_MONOTONIC); what is not done by then is named from symbol tables
+ * alone, and done when it is asked for again. */
+void symbolizer_use_worker(struct symbolizer *s, struct worker *worker, int64_t cpu_ns,
+                           int64_t until_ns);
 
 /* Fills the out members of `addrs`, in any order of file_offset, with repeats. A file that cannot
  * be opened or is no ELF is an error only for the caller's counters: the addresses come back

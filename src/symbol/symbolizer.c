@@ -35,6 +35,9 @@
 /* DWARF that a worker died of, or found to make no sense. */
 #define RETRY_DWARF_NS (300 * NS_PER_SEC)
 
+/* One that had less time is not to blame for it. */
+#define FAIR_NS NS_PER_SEC
+
 struct object {
     struct symbol_key key;
     struct answers *answers;
@@ -51,9 +54,9 @@ struct object {
 struct symbolizer {
     struct object *objects; /* the least recently used first */
     size_t max_bytes, bytes;
-    struct worker *worker; /* NULL: DWARF is not read */
-    int64_t worker_left_ns;
-    struct symbol_frame *frames; /* handed out by the last call */
+    struct worker *worker;                   /* NULL: DWARF is not read */
+    int64_t worker_left_ns, worker_until_ns; /* CPU time; by the clock */
+    struct symbol_frame *frames;             /* handed out by the last call */
     size_t frame_room;
 };
 
@@ -88,10 +91,12 @@ int symbolizer_new(size_t max_bytes, struct symbolizer **ret, struct err *err)
     return 0;
 }
 
-void symbolizer_use_worker(struct symbolizer *s, struct worker *worker, int64_t within_ns)
+void symbolizer_use_worker(struct symbolizer *s, struct worker *worker, int64_t cpu_ns,
+                           int64_t until_ns)
 {
     s->worker = worker;
-    s->worker_left_ns = within_ns;
+    s->worker_left_ns = cpu_ns;
+    s->worker_until_ns = until_ns;
 }
 
 static size_t object_bytes(const struct object *o)
@@ -381,7 +386,8 @@ static int add_dwarf_chain(void *ctx, uint64_t address, uint64_t start,
 
 static bool may_read_dwarf(const struct symbolizer *s, const struct object *o, int64_t now)
 {
-    return s->worker && s->worker_left_ns > 0 && now >= o->dwarf_retry_ns;
+    return s->worker && s->worker_left_ns > 0 && now < s->worker_until_ns &&
+           now >= o->dwarf_retry_ns;
 }
 
 /* What fails here costs lines and inlined functions, no names. */
@@ -389,21 +395,21 @@ static void find_dwarf(struct symbolizer *s, struct object *o, const struct file
                        const struct symbol_addr *addrs, size_t count)
 {
     const struct elf_file *file = elf_file_has_dwarf(&f->file) ? &f->file : &f->debug;
-    int64_t begin = clock_ns(CLOCK_MONOTONIC);
     o->has_dwarf = file == &f->file || (file->sections && elf_file_has_dwarf(file));
-    if (!o->has_dwarf || !may_read_dwarf(s, o, begin))
+    if (!o->has_dwarf || !may_read_dwarf(s, o, clock_ns(CLOCK_MONOTONIC)))
         return;
     _cleanup_free_ uint64_t *addresses = NULL;
     size_t n = 0;
     if (list_addresses(o, addrs, count, &addresses, &n) < 0 || n == 0)
         return;
     n = n < DWARF_ADDRESSES_MAX ? n : DWARF_ADDRESSES_MAX;
-    int r = worker_find_chains(s->worker, file->fd, f->fds.alt, addresses, n,
-                               begin + s->worker_left_ns, add_dwarf_chain, o, NULL);
-    int64_t end = clock_ns(CLOCK_MONOTONIC);
-    s->worker_left_ns -= end - begin;
-    if (r < 0 && r != -ETIME)
-        o->dwarf_retry_ns = end + RETRY_DWARF_NS;
+    int64_t before = worker_cpu_ns(s->worker);
+    bool is_fair = s->worker_until_ns - clock_ns(CLOCK_MONOTONIC) >= FAIR_NS;
+    int r = worker_find_chains(s->worker, file->fd, f->fds.alt, addresses, n, s->worker_left_ns,
+                               s->worker_until_ns, add_dwarf_chain, o, NULL);
+    s->worker_left_ns -= worker_cpu_ns(s->worker) - before;
+    if (r < 0 && r != -ETIME && (r != -ETIMEDOUT || is_fair))
+        o->dwarf_retry_ns = clock_ns(CLOCK_MONOTONIC) + RETRY_DWARF_NS;
 }
 
 /* That no source has a chain for an address is an answer too, once all of them were asked: DWARF

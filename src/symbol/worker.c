@@ -35,7 +35,8 @@ struct worker {
     pid_t dying[DYING_MAX];
     size_t dying_count;
     uint64_t started, failed;
-    struct buf answer; /* what has come and was not read */
+    int64_t ended_cpu_ns; /* what those took that have ended */
+    struct buf answer;    /* what has come and was not read */
 };
 
 /* One question. */
@@ -81,6 +82,12 @@ static void reap_dying(struct worker *w)
     w->dying_count = kept;
 }
 
+static int64_t running_cpu_ns(const struct worker *w)
+{
+    clockid_t clock;
+    return w->pid && clock_getcpuclockid(w->pid, &clock) == 0 ? clock_ns(clock) : 0;
+}
+
 /* It has nothing to lose. Killed before its socket is closed: it is not to begin to end. */
 void worker_rest(struct worker *w)
 {
@@ -88,6 +95,7 @@ void worker_rest(struct worker *w)
     buf_free(&w->answer);
     if (!w->pid)
         return;
+    w->ended_cpu_ns += running_cpu_ns(w);
     kill(w->pid, SIGKILL);
     close(TAKE_FD(w->fd));
     bool ended = has_ended(w->pid);
@@ -108,6 +116,11 @@ void worker_free(struct worker **worker)
     free((*worker)->program);
     free(*worker);
     *worker = NULL;
+}
+
+int64_t worker_cpu_ns(const struct worker *worker)
+{
+    return worker->ended_cpu_ns + running_cpu_ns(worker);
 }
 
 uint64_t worker_started(const struct worker *worker)
@@ -207,12 +220,12 @@ static int send_some(const struct worker *w, const struct msghdr *message, int64
 }
 
 static int send_question(const struct worker *w, const struct question *q, int fd, int alt_fd,
-                         int64_t deadline_ns)
+                         int64_t cpu_ns)
 {
     struct worker_request request = {
         .magic = WORKER_MAGIC,
         .count = (uint32_t)q->count,
-        .deadline_ns = deadline_ns,
+        .cpu_ns = cpu_ns,
         .has_alt = alt_fd >= 0,
     };
     int fds[2] = {fd, alt_fd};
@@ -299,11 +312,11 @@ static int receive(struct worker *w, int64_t until_ns)
     return n == 0 ? -EPIPE : 0;
 }
 
-static int ask(struct worker *w, const struct question *q, int fd, int alt_fd, int64_t deadline_ns,
+static int ask(struct worker *w, const struct question *q, int fd, int alt_fd, int64_t cpu_ns,
                int *ret_error)
 {
     w->answer.len = 0;
-    int r = send_question(w, q, fd, alt_fd, deadline_ns);
+    int r = send_question(w, q, fd, alt_fd, cpu_ns);
     while (r == 0) {
         r = receive(w, q->until_ns);
         if (r == 0 && w->answer.len)
@@ -313,8 +326,8 @@ static int ask(struct worker *w, const struct question *q, int fd, int alt_fd, i
 }
 
 int worker_find_chains(struct worker *w, int fd, int alt_fd, const uint64_t *addresses,
-                       size_t count, int64_t deadline_ns, dwarf_chain_fn add, void *ctx,
-                       struct err *err)
+                       size_t count, int64_t cpu_ns, int64_t until_ns, dwarf_chain_fn add,
+                       void *ctx, struct err *err)
 {
     if (count > DWARF_ADDRESSES_MAX)
         return err_errno(err, -EFBIG, "asking for %zu addresses", count);
@@ -324,9 +337,9 @@ int worker_find_chains(struct worker *w, int fd, int alt_fd, const uint64_t *add
     _cleanup_free_ bool *answered = calloc(count + 1, sizeof(*answered));
     if (!answered)
         return err_errno(err, -ENOMEM, "asking for %zu addresses", count);
-    struct question q = {addresses, answered, count, deadline_ns + GRACE_NS, add, ctx};
+    struct question q = {addresses, answered, count, until_ns + GRACE_NS, add, ctx};
     int error = 0;
-    r = ask(w, &q, fd, alt_fd, deadline_ns, &error);
+    r = ask(w, &q, fd, alt_fd, cpu_ns, &error);
     if (r < 0) {
         w->failed++;
         worker_rest(w);

@@ -22,15 +22,19 @@ int worker_new(const char *program, struct worker **ret, struct err *err);
 void worker_free(struct worker **worker);
 
 /* As dwarf_find_chains(), in the process, which is started if there is none; the descriptors stay
- * the caller's. On -ETIMEDOUT (no answer soon after the deadline), -EPIPE (it died), -EBADMSG (its
- * answer made no sense, or the file) it has been ended; what was given to `add` before is right
- * nevertheless. */
+ * the caller's. What is not done in `cpu_ns` of its CPU time is left out; it is waited for until
+ * `until_ns` (CLOCK_MONOTONIC) and a moment more. On -ETIMEDOUT (no answer by then), -EPIPE (it
+ * died), -EBADMSG (its answer made no sense, or the file) it has been ended; what was given to
+ * `add` before is right nevertheless. */
 int worker_find_chains(struct worker *worker, int fd, int alt_fd, const uint64_t *addresses,
-                       size_t count, int64_t deadline_ns, dwarf_chain_fn add, void *ctx,
-                       struct err *err);
+                       size_t count, int64_t cpu_ns, int64_t until_ns, dwarf_chain_fn add,
+                       void *ctx, struct err *err);
 
 /* Ends the process until it is needed again: all memory is given back. */
 void worker_rest(struct worker *worker);
+
+/* CPU time that all its processes have taken. */
+int64_t worker_cpu_ns(const struct worker *worker);
 
 /* How many processes were started, and how many of them had to be ended. */
 uint64_t worker_started(const struct worker *worker);

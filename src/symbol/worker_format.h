@@ -26,8 +26,8 @@ struct buf;
 
 struct worker_request {
     uint32_t magic;
-    uint32_t count;      /* of addresses, ascending */
-    int64_t deadline_ns; /* CLOCK_MONOTONIC */
+    uint32_t count; /* of addresses, ascending */
+    int64_t cpu_ns; /* that it may take */
     uint32_t has_alt;
     uint32_t reserved;
 };

@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/fs.h"
 #include "symbol/confine.h"
 #include "symbol/dwarf.h"
@@ -15,6 +16,7 @@
 #include "symbol/worker_format.h"
 
 #define HEAP_BYTES (128 << 20)
+#define CPU_NS_MAX (3600 * NS_PER_SEC)
 #define SEND_BYTES ((size_t)16 << 10) /* that gather before they are sent */
 
 struct job {
@@ -74,7 +76,8 @@ static int receive_job(struct job *job)
         return -EPIPE;
     take_descriptors(&message, job);
     if (n != sizeof(*request) || request->magic != WORKER_MAGIC || job->fds[0] < 0 ||
-        request->count > DWARF_ADDRESSES_MAX || request->has_alt != (job->fds[1] >= 0))
+        request->count > DWARF_ADDRESSES_MAX || request->cpu_ns < 0 ||
+        request->cpu_ns > CPU_NS_MAX || request->has_alt != (job->fds[1] >= 0))
         return -EBADMSG;
     job->addresses = calloc(request->count + 1, sizeof(*job->addresses));
     if (!job->addresses)
@@ -112,8 +115,9 @@ static int do_job(void)
     int r = receive_job(&job);
     if (r < 0)
         return r;
-    int found = dwarf_find_chains(job.fds[0], job.fds[1], job.addresses, job.request.count,
-                                  job.request.deadline_ns, add_chain, &job, NULL);
+    int found =
+        dwarf_find_chains(job.fds[0], job.fds[1], job.addresses, job.request.count,
+                          clock_ns(DWARF_CLOCK) + job.request.cpu_ns, add_chain, &job, NULL);
     r = worker_write_end(&job.answer, found);
     return r < 0 ? r : send_answer(&job);
 }

@@ -11,6 +11,8 @@ export interface Query {
   /** Labels that stand before the frames; none is an empty list. */
   readonly group: readonly string[];
   readonly filters: readonly Filter[];
+  /** A function is a frame for each of its lines. */
+  readonly lines: boolean;
 }
 
 export interface Flame {
@@ -104,6 +106,13 @@ function counts(json: Json, key: string): ReadonlyMap<string, number> {
   return new Map(Object.keys(of).map((name) => [name, number(of, name)]));
 }
 
+/** Short forms by rows of the names. */
+function shortNames(json: Json): ReadonlyMap<number, string> {
+  const short = object(json["short"], "short");
+  const rows = list(short, "name");
+  return new Map(texts(short, "text").map((text, i) => [Number(rows[i]), text]));
+}
+
 /** A column's numbers. What is none becomes NaN, which no typed array of counts lets through. */
 function column(json: Json, key: string): Float64Array {
   const values = list(json, key);
@@ -131,7 +140,11 @@ export function readFlame(value: unknown): Flame {
       foldedNodes: number(json, "folded_nodes"),
       tree: buildTree({
         names: texts(json, "names"),
+        short: shortNames(json),
         objects: texts(json, "objects"),
+        files: "files" in json ? texts(json, "files") : undefined,
+        file: "file" in nodes ? column(nodes, "file") : undefined,
+        line: "line" in nodes ? column(nodes, "line") : undefined,
         depth: column(nodes, "depth"),
         name: column(nodes, "name"),
         object: column(nodes, "object"),
@@ -211,6 +224,7 @@ function rangeOf(query: Query): string[][] {
 
 export function flamePath(query: Query): string {
   const parameters = [...rangeOf(query), ["group", query.group.join(",")]];
+  if (query.lines) parameters.push(["lines", "true"]);
   for (const [label, value] of query.filters) parameters.push([label, value]);
   return `api/v1/flame?${new URLSearchParams(parameters).toString()}`;
 }

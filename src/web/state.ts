@@ -128,6 +128,10 @@ export function groupBy(group: readonly string[]): void {
   go({ ...query.peek(), group }, true);
 }
 
+export function showLines(lines: boolean): void {
+  go({ ...query.peek(), lines }, true);
+}
+
 /** Only this process, or all again if it was chosen already. */
 export function toggleProcess(process: string, node: string | null): void {
   const now = query.peek();

@@ -12,7 +12,7 @@ export const defaultEnd = "now";
 export const defaultGroup = "process";
 
 /** Parameters that are no filters. */
-const own = new Set(["start", "end", "group", "search"]);
+const own = new Set(["start", "end", "group", "lines", "search"]);
 
 /** Blanks around a time are slips; the server need not hear of them. */
 export function readUrl(search: string): PageState {
@@ -28,6 +28,7 @@ export function readUrl(search: string): PageState {
       end: parameters.get("end")?.trim() || defaultEnd,
       group: group.split(",").filter((label) => label !== ""),
       filters,
+      lines: parameters.get("lines") === "true",
     },
     search: parameters.get("search") ?? "",
   };
@@ -39,6 +40,7 @@ export function writeUrl({ query, search }: PageState): string {
   if (query.start !== defaultStart) parameters.set("start", query.start);
   if (query.end !== defaultEnd) parameters.set("end", query.end);
   if (query.group.join(",") !== defaultGroup) parameters.set("group", query.group.join(","));
+  if (query.lines) parameters.set("lines", "true");
   for (const [label, value] of query.filters) parameters.append(label, value);
   if (search !== "") parameters.set("search", search);
   const text = parameters.toString();

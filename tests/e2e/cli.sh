@@ -55,7 +55,7 @@ post() { # file
     grep -q '"stored": *true' <&3
 }
 
-echo 1..26
+echo 1..27
 fails 1 "no server at http://127.0.0.1:1 (Connection refused); start podflame-server" \
     top --server http://127.0.0.1:1
 ok "without a server it says which one, and what to start"
@@ -114,7 +114,18 @@ ok "flame stands the labels of --group before the frames"
 podflame flame --node n2 --json && grep -q '"folded_nodes"' "$dir/out"
 ok "flame prints JSON"
 
-podflame processes && sed 1d "$dir/out" >"$dir/rows" && mv "$dir/rows" "$dir/out" &&
+echo 'shop;std::vector<int>::at(unsigned long) const{vector:12};main.go 7' |
+    "$top_builddir/tests/workloads/make_batch" --node n4 --end "$now" >"$dir/4.batch" &&
+    post "$dir/4.batch" && podflame top --node n4 && grep -q ' std::vector<…>::at  ' "$dir/out" &&
+    podflame top --node n4 --names full && grep -q ' std::vector<int>::at(unsigned long) const  ' "$dir/out" &&
+    podflame flame --node n4 && out 'shop;std::vector<int>::at(unsigned long) const;main.go 7' &&
+    podflame flame --node n4 --names short --lines && out 'shop;std::vector<…>::at:12;main.go 7' &&
+    podflame top --node n4 --lines && grep -q ' std::vector<…>::at:12  ' "$dir/out" &&
+    podflame top --node n4 --lines --json && grep -q '"file": "vector"' "$dir/out" &&
+    fails 2 "--names long: write full or short" top --names long
+ok "names are short in a table, and in full where programs read them"
+
+podflame processes --where node=n1,node=n2 && sed 1d "$dir/out" >"$dir/rows" && mv "$dir/rows" "$dir/out" &&
     out " SHARE     CPU  SAMPLES  PROCESS  NODE" "90.00%  9.00 s      900  nginx    n2" \
         " 8.00%  0.80 s       80  cc1plus  n1" " 2.00%  0.20 s       20  node     n1"
 ok "processes prints who took the time"
@@ -142,7 +153,7 @@ podflame nodes && [ "$(grep -c '^n[123] ' "$dir/out")" = 3 ] &&
 ok "nodes prints who sends, and until when"
 
 podflame status && grep -q "^podflame-server .* at http://$address, store sqlite" "$dir/out" &&
-    grep -Eq '^samples +1100$' "$dir/out"
+    grep -Eq '^samples +1107$' "$dir/out"
 ok "status prints what is stored"
 
 podflame batch "$dir/1.batch" && grep -q '"name": "cc1plus"' "$dir/out" &&

@@ -8,7 +8,7 @@ sources=$top_srcdir/tests/workloads
 
 begin podflamed podflame-server tests/workloads/rejit tests/workloads/contain
 need_root
-seconds=16
+seconds=20
 
 # ---- what runs
 
@@ -64,6 +64,13 @@ end = time.monotonic() + float(sys.argv[1])
 while time.monotonic() < end: total_of_cart([1, 2, 3])
 END
 
+# Under names of their own, and before anything runs: copying takes its time on a busy machine.
+mkdir "$dir/root"
+chmod 755 "$dir"
+for name in node-named node-bare; do [ -z "$node" ] || cp "$node" "$dir/$name"; done
+for how in map dump; do cp "$workloads/rejit" "$dir/rejit-$how"; done
+[ -z "$python" ] || ln -s "$python" "$dir/snake"
+
 start_server
 start_agent --window 6s
 cd "$dir" || bail "no directory"
@@ -78,8 +85,6 @@ if [ -n "$jdk17" ]; then
     java "$jdk17" Refusing17 -XX:+DisableAttachMechanism
     refusing=$last
     JAVA_TOOL_OPTIONS=-XX:+DisableAttachMechanism java "$jdk17" Flagged17
-    mkdir "$dir/root"
-    chmod 755 "$dir"
     background "$workloads/contain" "$dir/root" "$dir" 1000 "$jdk17/bin/java" -Xmx64m -cp /files com.acme.Boxed17 $seconds
     boxed=$last
 fi
@@ -88,19 +93,15 @@ if [ -n "$jdk25" ]; then
     java "$jdk25" Pointer25 -XX:+PreserveFramePointer
 fi
 if [ -n "$node" ]; then
-    cp "$node" "$dir/node-named"
     background "$dir/node-named" --perf-basic-prof "$dir/cart.js" $seconds
     named_node=$last
-    cp "$node" "$dir/node-bare"
     background "$dir/node-bare" "$dir/cart.js" $seconds
 fi
 if [ -n "$python" ]; then
-    ln -s "$python" "$dir/snake"
     background "$dir/snake" -X perf "$dir/cart.py" $seconds
     python_pid=$last
 fi
 for how in map dump; do
-    cp "$workloads/rejit" "$dir/rejit-$how"
     background "$dir/rejit-$how" $how $seconds
 done
 sleep $((seconds / 2))
@@ -134,7 +135,7 @@ share() {
     good=$(count_folded "$dir/lines" "$2")
     echo "$good of $all samples"
     grep -Ev -e "$2" "$dir/lines" | head -n 2 | cut -c 1-600
-    [ "$good" -ge 20 ] && [ $((good * 100)) -ge $((all * $3)) ]
+    [ "$good" -ge 5 ] && [ $((good * 100)) -ge $((all * $3)) ]
 }
 
 # Each JVM's methods are its own; what is inlined is one with its caller.
@@ -143,8 +144,8 @@ methods() { # class
     local named
     named=$(count_folded "$dir/folded" "($price|$total)")
     echo "$named samples"
-    # How many a JVM has is the machine's to say: a tenth of what one CPU alone would have.
-    [ "$named" -ge 20 ] && matches "$dir/folded" "Interpreter_\[j\];($total|$price)"
+    # How many a JVM has is the machine's to say.
+    [ "$named" -ge 5 ] && matches "$dir/folded" "Interpreter_\[j\];($total|$price)"
 }
 for class in Plain17 Pointer17 Boxed17 Plain25 Pointer25; do
     what="$class: its methods have names"

@@ -441,8 +441,68 @@ async function quality(page) {
   });
 }
 
+async function names(page) {
+  await load(page, "/?start=-15h&end=-13h");
+  const full = "std::vector<int, std::allocator<int> >::push_back(int const&)";
+  await check("a box's tooltip has the name in full, what it is, and its file", async () => {
+    const text = await tooltipAt(page, 3, 600);
+    assert.ok(text.startsWith(`${full} 40.0 % 400 samples`), text);
+    assert.match(text, /inlined · \/usr\/bin\/mixed · stl_vector\.h ·/);
+    assert.match(await tooltipAt(page, 3, 400), /^com\.acme\.Cart\.total\(int\) .* JIT code/);
+    assert.match(await tooltipAt(page, 2, 400), /^main 70\.0 % .* main\.cc ·/);
+  });
+  await check("a search looks at names in full and as the boxes show them", async () => {
+    for (const text of ["allocator<int>", "vector<…>::push"]) {
+      await page.type(".search input", text);
+      await settle(page);
+      assert.equal(await visible(page, ".found"), "40.0 % matched", text);
+    }
+    await page.type(".search input", "");
+    await settle(page);
+  });
+  await check("an interpreter says how to get names of what it runs", async () => {
+    assert.match(await tooltipAt(page, 2, 100), /^_PyEval_EvalFrameDefault .* -X perf /);
+  });
+  const apart = (a, b) => Math.hypot(a[0] - b[0], a[1] - b[1], a[2] - b[2]);
+  const kinds = { user: [2, 400], jit: [3, 400], inlined: [3, 600], kernel: [3, 950] };
+  for (const dark of [false, true]) {
+    await page.appear({ ...look, dark });
+    await drawn(page);
+    await check(`kinds of code have colours of their own${dark ? ", also in the dark" : ""}`, async () => {
+      const colours = {};
+      for (const [kind, place] of Object.entries(kinds)) colours[kind] = await colourAt(page, ...place);
+      for (const [a, x] of Object.entries(colours))
+        for (const [b, y] of Object.entries(colours))
+          assert.ok(a === b || apart(x, y) > 40, `${a} is ${x}, ${b} is ${y}`);
+    });
+  }
+  await page.appear(look);
+  await check("the legend names every kind that is there", async () => {
+    assert.match(await visible(page, ".legend"), /^user kernel JIT code inlined$/);
+  });
+  await page.clickOn("input[name=lines]");
+  await settle(page);
+  await check("with lines a function is a box for each of them, and says which", async () => {
+    assert.match(await address(page), /lines=true/);
+    assert.match(await tooltipAt(page, 2, 400), /^main 50\.0 % .* main\.cc:10 ·/);
+    assert.match(await tooltipAt(page, 2, 900), /^main 20\.0 % .* main\.cc:12 ·/);
+    assert.match(await tooltipAt(page, 3, 600), /stl_vector\.h:1289/);
+  });
+  await check("the address alone shows the same lines to somebody else", async () => {
+    await load(page, `/${await address(page)}`);
+    assert.equal(await page.call(() => document.querySelector("input[name=lines]").checked), true);
+    assert.match(await tooltipAt(page, 2, 900), /main\.cc:12/);
+  });
+  await page.clickOn("input[name=lines]");
+  await settle(page);
+  await check("without them they are one again", async () => {
+    assert.match(await tooltipAt(page, 2, 900), /^main 70\.0 %/);
+    assert.doesNotMatch(await address(page), /lines/);
+  });
+}
+
 await withPage(look, async (page) => {
-  const parts = [looking, colours, moving, keyboard, searching, choosing, ranges, nodes, depths, quality];
+  const parts = [looking, colours, moving, keyboard, searching, choosing, ranges, nodes, depths, quality, names];
   for (const part of parts) {
     await part(page).catch((error) =>
       check(`${part.name} goes on to its end`, () => Promise.reject(error)),

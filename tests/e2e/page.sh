@@ -60,6 +60,13 @@ partly;[no unwind info];memcpy_fast 30
 partly;[inconsistent stack];switch_to 10
 whole;main;work 200
 END
+post --node node-1 --seq 13 --end $((now - 50400)) <<'END'
+mixed;_PyEval_EvalFrameDefault 300
+mixed;main{main.cc:10};com.acme.Cart.total(int)_[j] 200
+mixed;main{main.cc:10};std::vector<int, std::allocator<int> >::push_back(int const&){stl_vector.h:1289}_[i] 300
+mixed;main{main.cc:12};std::vector<int, std::allocator<int> >::push_back(int const&){stl_vector.h:1289}_[i] 100
+mixed;main{main.cc:12};vfs_read_[k] 100
+END
 post --node node-1 --seq 1 --end $((now - 7200)) <<'END'
 earlier;main;idle 250
 END

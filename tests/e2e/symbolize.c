@@ -85,7 +85,7 @@ static int resolve(const char *path, bool with_dwarf, struct symbol_addr *addrs,
         return 1;
     symbol_open_fn open = with_dwarf ? open_with_debug_files : open_alone;
     if (with_dwarf)
-        symbolizer_use_worker(s, worker, FOREVER_NS);
+        symbolizer_use_worker(s, worker, FOREVER_NS, clock_ns(CLOCK_MONOTONIC) + FOREVER_NS);
     int64_t begin = clock_ns(CLOCK_MONOTONIC);
     int r = symbolizer_resolve(s, &key, open, (void *)path, addrs, count, &err);
     int64_t end = clock_ns(CLOCK_MONOTONIC);

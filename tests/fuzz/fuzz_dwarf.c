@@ -71,7 +71,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         addresses[i] = ADDRESSES + i * STEP;
     struct taken taken = {0};
     err = (struct err){0};
-    int r = dwarf_find_chains(fd, -1, addresses, COUNT, clock_ns(CLOCK_MONOTONIC) + WITHIN_NS, take,
+    int r = dwarf_find_chains(fd, -1, addresses, COUNT, clock_ns(DWARF_CLOCK) + WITHIN_NS, take,
                               &taken, &err);
     assert(r <= 0 && (r == 0 || err.text[0]));
     assert(r < 0 || taken.count == COUNT);

@@ -55,6 +55,34 @@ static void a_function_that_calls_itself_counts_once_in_total(void **state)
     }
 }
 
+/* Two lines of one function, and the same line in another file. */
+static const char lines[] =
+    "{\"names\":[\"all\",\"f(int)\"],\"short\":{\"name\":[1],\"text\":[\"f\"]},"
+    "\"objects\":[\"\"],\"files\":[\"\",\"a.c\",\"b.c\"],\"nodes\":{\"depth\":[0,1,1,1],"
+    "\"name\":[0,1,1,1],\"object\":[0,0,0,0],\"file\":[0,1,1,2],\"line\":[0,7,9,7],"
+    "\"kind\":[0,1,1,1],\"self\":[0,4,2,1],\"total\":[7,4,2,1]}}";
+
+static void lines_of_a_function_are_told_apart(void **state)
+{
+    static const struct hot_function want[] = {{.file = "a.c", .line = 7, .self = 4},
+                                               {.file = "a.c", .line = 9, .self = 2},
+                                               {.file = "b.c", .line = 7, .self = 1}};
+    _cleanup_free_ struct hot_function *hot = NULL;
+    _cleanup_json_ json_t *json = NULL;
+    size_t n = 0;
+    struct err err;
+    if (count(lines, &hot, &n, &json, &err) < 0)
+        fail_msg("%s", err.text);
+    assert_int_equal(n, ARRAY_LEN(want));
+    for (size_t i = 0; i < n; i++) {
+        assert_string_equal(hot[i].name, "f(int)");
+        assert_string_equal(hot[i].short_name, "f");
+        assert_string_equal(hot[i].file, want[i].file);
+        assert_int_equal(hot[i].line, want[i].line);
+        assert_int_equal(hot[i].self, want[i].self);
+    }
+}
+
 static void an_empty_flamegraph_has_no_functions(void **state)
 {
     _cleanup_free_ struct hot_function *hot = NULL;
@@ -67,14 +95,13 @@ static void an_empty_flamegraph_has_no_functions(void **state)
     assert_int_equal(n, 0);
 }
 
-/* The recursive one with one piece replaced. */
-static void assert_malformed(const char *piece, const char *by)
+/* The answer with one piece replaced. */
+static void assert_malformed_of(const char *answer, const char *piece, const char *by)
 {
-    char text[sizeof(recursive) + 64];
-    const char *at = strstr(recursive, piece);
+    char text[sizeof(recursive) + sizeof(lines)];
+    const char *at = strstr(answer, piece);
     assert_non_null(at);
-    snprintf(text, sizeof(text), "%.*s%s%s", (int)(at - recursive), recursive, by,
-             at + strlen(piece));
+    snprintf(text, sizeof(text), "%.*s%s%s", (int)(at - answer), answer, by, at + strlen(piece));
     _cleanup_free_ struct hot_function *hot = NULL;
     _cleanup_json_ json_t *json = NULL;
     size_t n;
@@ -83,8 +110,18 @@ static void assert_malformed(const char *piece, const char *by)
     assert_non_null(strstr(err.text, "the server's answer"));
 }
 
+static void assert_malformed(const char *piece, const char *by)
+{
+    assert_malformed_of(recursive, piece, by);
+}
+
 static void a_malformed_answer_is_refused(void **state)
 {
+    assert_malformed_of(lines, "\"file\":[0,1,1,2]", "\"file\":[0,1,1,3]");
+    assert_malformed_of(lines, "\"file\":[0,1,1,2]", "\"file\":[0,1,1]");
+    assert_malformed_of(lines, "\"files\"", "\"flies\"");
+    assert_malformed_of(lines, "\"line\":[0,7,9,7]", "\"line\":[0,7,9,4294967296]");
+    assert_malformed_of(lines, "\"short\":{\"name\":[1]", "\"short\":{\"name\":[2]");
     assert_malformed("\"names\"", "\"name\"");
     assert_malformed("\"self\"", "\"selves\"");
     assert_malformed("[0,1,2,3,4,2,1]", "[0,1,2,3,4,2]");
@@ -160,6 +197,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_function_that_calls_itself_counts_once_in_total),
+        cmocka_unit_test(lines_of_a_function_are_told_apart),
         cmocka_unit_test(an_empty_flamegraph_has_no_functions),
         cmocka_unit_test(a_malformed_answer_is_refused),
         cmocka_unit_test(columns_are_as_wide_as_their_widest_cell),

@@ -65,7 +65,7 @@ static char *answer(struct memory_store *store, const char *query_text)
     _cleanup_(buf_free) struct buf all = {0}, piece = {0};
     assert_int_equal(query_parse(query_text, QUERY_FLAME, NOW_MS, &query, &err), 0);
     if (query.format == QUERY_FOLDED)
-        assert_int_equal(folded_open(&flame, &stream), 0);
+        assert_int_equal(folded_open(&flame, query.short_names, &stream), 0);
     else
         assert_int_equal(flame_json_open(&flame, &query, &stream), 0);
     int more;
@@ -91,6 +91,44 @@ static const struct store_frame in_read[] = {USER("main", "/usr/bin/cc1plus"), K
 
 static void the_json_is_as_openapi_shows_it(void **state)
 {
+    const char *const cc1plus = "/usr/lib/gcc/x86_64-linux-gnu/12/cc1plus";
+    const struct store_frame reading[] = {USER("main", cc1plus), KERNEL("vfs_read")};
+    const struct store_frame sizing[] = {
+        {.name = "main", .object = cc1plus, .file = "parser.cc", .line = 3, .kind = FRAME_USER},
+        {.name = "std::vector<int>::size() const",
+         .object = cc1plus,
+         .file = "stl_vector.h",
+         .line = 988,
+         .kind = FRAME_INLINED},
+    };
+    const struct memory_sample samples[] = {
+        {.process = "cc1plus", STACK(reading), .samples = 2, .period_ns = 10 * MS},
+        {.process = "cc1plus", STACK(sizing), .samples = 1, .period_ns = 10 * MS},
+        {.process = "cc1plus",
+         .frames = reading,
+         .frame_count = 1,
+         .samples = 1,
+         .period_ns = 10 * MS},
+    };
+    struct memory_store store = memory_store(samples, ARRAY_LEN(samples));
+    assert_answer(
+        &store, "",
+        "{\"start_ms\":1795363200000,\"end_ms\":1795363500000,\"group\":[\"process\"],"
+        "\"samples\":4,\"cpu_ms\":40,\"period_ns\":10000000,\"folded_nodes\":0,"
+        "\"names\":[\"all\",\"cc1plus\",\"main\",\"std::vector<int>::size() const\",\"vfs_read\"],"
+        "\"short\":{\"name\":[3],\"text\":[\"std::vector<…>::size\"]},"
+        "\"objects\":[\"\",\"/usr/lib/gcc/x86_64-linux-gnu/12/cc1plus\",\"[kernel]\"],"
+        "\"files\":[\"\",\"parser.cc\",\"stl_vector.h\"],"
+        "\"nodes\":{\"depth\":[0,1,2,3,3],\"name\":[0,1,2,3,4],\"object\":[0,0,1,1,2],"
+        "\"file\":[0,0,1,2,0],\"kind\":[0,0,1,4,2],\"self\":[0,0,1,1,2],"
+        "\"total\":[4,4,4,1,2]}}\n");
+    assert_answer(&store, "format=folded",
+                  "cc1plus;main 1\ncc1plus;main;std::vector<int>::size() const_[i] 1\n"
+                  "cc1plus;main;vfs_read_[k] 2\n");
+}
+
+static void an_answer_tells_of_files_only_where_some_are_known(void **state)
+{
     const struct memory_sample samples[] = {
         {.process = "cc1plus", STACK(in_read), .samples = 2, .period_ns = 10 * MS},
         {.process = "cc1plus", STACK(in_main), .samples = 1, .period_ns = 10 * MS},
@@ -100,6 +138,7 @@ static void the_json_is_as_openapi_shows_it(void **state)
                   "{\"start_ms\":1795363200000,\"end_ms\":1795363500000,\"group\":[\"process\"],"
                   "\"samples\":3,\"cpu_ms\":30,\"period_ns\":10000000,\"folded_nodes\":0,"
                   "\"names\":[\"all\",\"cc1plus\",\"main\",\"vfs_read\"],"
+                  "\"short\":{\"name\":[],\"text\":[]},"
                   "\"objects\":[\"\",\"/usr/bin/cc1plus\",\"[kernel]\"],"
                   "\"nodes\":{\"depth\":[0,1,2,3],\"name\":[0,1,2,3],\"object\":[0,0,1,2],"
                   "\"kind\":[0,0,1,2],\"self\":[0,0,1,2],\"total\":[3,3,3,2]}}\n");
@@ -112,7 +151,8 @@ static void nothing_found_is_a_root_alone(void **state)
     assert_answer(&store, "group=",
                   "{\"start_ms\":1795363200000,\"end_ms\":1795363500000,\"group\":[],"
                   "\"samples\":0,\"cpu_ms\":0,\"period_ns\":0,\"folded_nodes\":0,"
-                  "\"names\":[\"all\"],\"objects\":[\"\"],\"nodes\":{\"depth\":[0],\"name\":[0],"
+                  "\"names\":[\"all\"],\"short\":{\"name\":[],\"text\":[]},\"objects\":[\"\"],"
+                  "\"nodes\":{\"depth\":[0],\"name\":[0],"
                   "\"object\":[0],\"kind\":[0],\"self\":[0],\"total\":[0]}}\n");
     assert_answer(&store, "format=folded", "");
 }
@@ -139,10 +179,12 @@ static void groups_stand_before_the_frames_in_the_order_asked_for(void **state)
  */
 static void frames_are_merged_by_name_object_and_kind(void **state)
 {
-    const struct store_frame a1[] = {{.name = "f", .object = "/a", .address = 1, .kind = 1}};
-    const struct store_frame a2[] = {{.name = "f", .object = "/a", .address = 2, .kind = 1}};
-    const struct store_frame b[] = {{.name = "f", .object = "/b", .address = 1, .kind = 1}};
-    const struct store_frame inlined[] = {{.name = "f", .object = "/a", .kind = FRAME_INLINED}};
+    const struct store_frame a1[] = {USER("f", "/a")};
+    const struct store_frame a2[] = {
+        {.name = "f", .object = "/a", .file = "a.c", .address = 2, .line = 7, .kind = FRAME_USER}};
+    const struct store_frame b[] = {USER("f", "/b")};
+    const struct store_frame inlined[] = {
+        {.name = "f", .object = "/a", .file = "", .kind = FRAME_INLINED}};
     const struct memory_sample samples[] = {
         {.process = "p", STACK(inlined), .samples = 8},
         {.process = "p", STACK(b), .samples = 4},
@@ -152,8 +194,11 @@ static void frames_are_merged_by_name_object_and_kind(void **state)
     struct memory_store store = memory_store(samples, ARRAY_LEN(samples));
     _cleanup_(flame_free) struct flame *flame = build(&store, "");
     static const struct flame_node want[] = {
-        {0, 15, 0, 0, 0, FLAME_META},   {0, 15, 1, 0, 1, FLAME_META}, {3, 3, 2, 1, 2, FRAME_USER},
-        {8, 8, 2, 1, 2, FRAME_INLINED}, {4, 4, 2, 2, 2, FRAME_USER},
+        {0, 15, .depth = 0, .name = 0, .object = 0, .kind = FLAME_META},
+        {0, 15, .depth = 1, .name = 1, .object = 0, .kind = FLAME_META},
+        {3, 3, .depth = 2, .name = 2, .object = 1, .kind = FRAME_USER},
+        {8, 8, .depth = 2, .name = 2, .object = 1, .kind = FRAME_INLINED},
+        {4, 4, .depth = 2, .name = 2, .object = 2, .kind = FRAME_USER},
     };
     assert_int_equal(flame->node_count, ARRAY_LEN(want));
     for (size_t i = 0; i < ARRAY_LEN(want); i++) {
@@ -165,6 +210,63 @@ static void frames_are_merged_by_name_object_and_kind(void **state)
         assert_int_equal(flame->nodes[i].kind, want[i].kind);
     }
     assert_answer(&store, "format=folded", "p;f 7\np;f_[i] 8\n");
+}
+
+#define IN_FILE(n, f, l)                                                          \
+    {                                                                             \
+        .name = (n), .object = "/a", .file = (f), .line = (l), .kind = FRAME_USER \
+    }
+
+static void a_node_knows_a_file_and_with_lines_its_own(void **state)
+{
+    const struct store_frame at_7[] = {IN_FILE("f", "a.c", 7)};
+    const struct store_frame at_9[] = {IN_FILE("f", "a.c", 9)};
+    const struct store_frame again[] = {IN_FILE("f", "b.c", 7)};
+    const struct store_frame nowhere[] = {IN_FILE("f", "", 0)};
+    const struct memory_sample samples[] = {
+        {STACK(nowhere), .samples = 8},
+        {STACK(at_9), .samples = 4},
+        {STACK(at_7), .samples = 2},
+        {STACK(again), .samples = 1},
+    };
+    struct memory_store store = memory_store(samples, ARRAY_LEN(samples));
+    assert_answer(&store, "group=",
+                  "{\"start_ms\":1795363200000,\"end_ms\":1795363500000,\"group\":[],"
+                  "\"samples\":15,\"cpu_ms\":0,\"period_ns\":0,\"folded_nodes\":0,"
+                  "\"names\":[\"all\",\"f\"],\"short\":{\"name\":[],\"text\":[]},"
+                  "\"objects\":[\"\",\"/a\"],\"files\":[\"\",\"a.c\"],"
+                  "\"nodes\":{\"depth\":[0,1],\"name\":[0,1],\"object\":[0,1],\"file\":[0,1],"
+                  "\"kind\":[0,1],\"self\":[0,15],\"total\":[15,15]}}\n");
+    assert_answer(&store, "group=&lines=true",
+                  "{\"start_ms\":1795363200000,\"end_ms\":1795363500000,\"group\":[],"
+                  "\"samples\":15,\"cpu_ms\":0,\"period_ns\":0,\"folded_nodes\":0,"
+                  "\"names\":[\"all\",\"f\"],\"short\":{\"name\":[],\"text\":[]},"
+                  "\"objects\":[\"\",\"/a\"],\"files\":[\"\",\"a.c\",\"b.c\"],"
+                  "\"nodes\":{\"depth\":[0,1,1,1,1],\"name\":[0,1,1,1,1],\"object\":[0,1,1,1,1],"
+                  "\"file\":[0,0,1,1,2],\"line\":[0,0,7,9,7],\"kind\":[0,1,1,1,1],"
+                  "\"self\":[0,8,2,4,1],\"total\":[15,8,2,4,1]}}\n");
+    assert_answer(&store, "group=&format=folded", "f 15\n");
+    assert_answer(&store, "group=&format=folded&lines=true", "f 8\nf:7 3\nf:9 4\n");
+}
+
+static void names_have_a_short_form_where_room_is_dear(void **state)
+{
+    const struct store_frame stack[] = {
+        USER("std::vector<int>::size() const", "/a"),
+        OF_KIND("com.acme.Cart.total(int)", FRAME_JIT),
+        OF_KIND("[truncated]", FRAME_MARKER),
+        USER("main", "/a"),
+    };
+    const struct memory_sample samples[] = {{.process = "odd.cold", STACK(stack), .samples = 1}};
+    struct memory_store store = memory_store(samples, ARRAY_LEN(samples));
+    _cleanup_free_ char *json = answer(&store, "");
+    assert_non_null(strstr(json, "\"short\":{\"name\":[2,3],"
+                                 "\"text\":[\"std::vector<…>::size\",\"Cart.total\"]}"));
+    assert_answer(&store, "format=folded&names=short",
+                  "odd.cold;std::vector<…>::size;Cart.total_[j];[truncated];main 1\n");
+    assert_answer(&store, "format=folded&names=full",
+                  "odd.cold;std::vector<int>::size() const;com.acme.Cart.total(int)_[j];"
+                  "[truncated];main 1\n");
 }
 
 static void an_unnamed_frame_is_its_object_and_address(void **state)
@@ -385,7 +487,7 @@ static void a_full_tree_keeps_the_samples_of_what_it_cuts(void **state)
     struct flame_tree tree;
     struct flame flame = {0};
     uint32_t frames[3], node;
-    assert_int_equal(flame_tree_init(&tree, 3, 0, true), 0);
+    assert_int_equal(flame_tree_init(&tree, 3, 0, true, false), 0);
     for (size_t i = 0; i < ARRAY_LEN(frames); i++) {
         char name[] = {(char)('a' + i), 0};
         assert_int_equal(flame_tree_label(&tree, name, &frames[i]), 0);
@@ -429,9 +531,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_json_is_as_openapi_shows_it),
+        cmocka_unit_test(an_answer_tells_of_files_only_where_some_are_known),
         cmocka_unit_test(nothing_found_is_a_root_alone),
         cmocka_unit_test(groups_stand_before_the_frames_in_the_order_asked_for),
         cmocka_unit_test(frames_are_merged_by_name_object_and_kind),
+        cmocka_unit_test(a_node_knows_a_file_and_with_lines_its_own),
+        cmocka_unit_test(names_have_a_short_form_where_room_is_dear),
         cmocka_unit_test(an_unnamed_frame_is_its_object_and_address),
         cmocka_unit_test(kinds_show_in_folded_lines),
         cmocka_unit_test(a_name_cannot_break_a_folded_line),

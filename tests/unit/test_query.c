@@ -46,6 +46,7 @@ static void without_parameters_it_is_the_last_five_minutes_by_process(void **sta
         assert_string_equal(q.store.groups[0], "process");
         assert_int_equal(q.format, QUERY_JSON);
         assert_int_equal(q.max_nodes, QUERY_DEFAULT_NODES);
+        assert_false(q.by_line || q.short_names);
     }
 }
 
@@ -53,7 +54,8 @@ static void every_parameter_is_read(void **state)
 {
     _cleanup_(query_free) struct query q = {0};
     parse("start=-1h&end=now-30m&node=n1&process=a+b%26c&process=%C3%BC&pid=7&cpu=0&"
-          "app.kubernetes.io/name=cart&group=node,process,app-x&format=folded&max_nodes=4000000",
+          "app.kubernetes.io/name=cart&group=node,process,app-x&format=folded&max_nodes=4000000&"
+          "lines=true&names=short",
           QUERY_FLAME, &q);
     static const struct store_label filters[] = {
         {"node", "n1"}, {"process", "a b&c"}, {"process", "ü"},
@@ -72,6 +74,7 @@ static void every_parameter_is_read(void **state)
         assert_string_equal(q.store.groups[i], groups[i]);
     assert_int_equal(q.format, QUERY_FOLDED);
     assert_int_equal(q.max_nodes, 4000000);
+    assert_true(q.by_line && q.short_names);
 }
 
 static void an_empty_filter_does_not_filter_and_an_empty_group_groups_by_nothing(void **state)
@@ -85,8 +88,8 @@ static void an_empty_filter_does_not_filter_and_an_empty_group_groups_by_nothing
 static void short_labels_near_a_parameter_are_labels(void **state)
 {
     _cleanup_(query_free) struct query q = {0};
-    parse("pod=a&uid=b&gpu=c&mode=d", QUERY_SAMPLES, &q);
-    assert_int_equal(q.store.filter_count, 4);
+    parse("pod=a&uid=b&gpu=c&mode=d&name=e&line=f", QUERY_SAMPLES, &q);
+    assert_int_equal(q.store.filter_count, 6);
 }
 
 static void what_is_wrong_is_named(void **state)
@@ -102,6 +105,8 @@ static void what_is_wrong_is_named(void **state)
         {"start=-5m&start=-6m", "parameter start: it is there twice"},
         {"group=a&group=b", "parameter group: it is there twice"},
         {"format=xml", "'xml' is no format; json and folded are"},
+        {"lines=yes", "'yes' is neither true nor false"},
+        {"names=long", "'long' is neither full nor short"},
         {"max_nodes=0", "from 1 to 4000000"},
         {"max_nodes=4000001", "from 1 to 4000000"},
         {"max_nodes=-1", "'-1' is not a number"},

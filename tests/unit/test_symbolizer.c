@@ -308,7 +308,8 @@ static void files_of_any_class_and_byte_order_are_read(void **state)
 /* Whatever is missing, an address has its right name or none. */
 static void a_file_cut_anywhere_gives_no_wrong_name(void **state)
 {
-    static const char *const seeds[] = {"static", "static32", "shared", "big64"};
+    static const char *const seeds[] = {"static", "static32", "shared",
+                                        "big64",  "plt",      "plt_aarch64"};
     for (size_t i = 0; i < ARRAY_LEN(seeds); i++) {
         char bytes[8192];
         enum { COUNT = 1024 };

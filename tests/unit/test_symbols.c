@@ -147,7 +147,7 @@ static char *fold(struct kit *kit, const struct store_frame *frames, size_t coun
                      0);
     if (flame_query(&store.store, kit->symbols, &query, &flame, &err) < 0)
         fail_msg("%s", err.text);
-    assert_int_equal(folded_open(&flame, &stream), 0);
+    assert_int_equal(folded_open(&flame, false, &stream), 0);
     for (int more = 1; more;) {
         piece.len = 0;
         more = stream->next(stream, &piece);

@@ -65,8 +65,8 @@ static int tear_down(void **state)
 
 static int ask(struct kit *kit, int fd, const uint64_t *addresses, size_t count, struct err *err)
 {
-    return worker_find_chains(kit->worker, fd, -1, addresses, count,
-                              clock_ns(CLOCK_MONOTONIC) + SOON_NS, add, kit->chains, err);
+    return worker_find_chains(kit->worker, fd, -1, addresses, count, SOON_NS,
+                              clock_ns(CLOCK_MONOTONIC) + 10 * SOON_NS, add, kit->chains, err);
 }
 
 static bool has_answer(struct kit *kit, uint64_t address)
@@ -99,6 +99,10 @@ static void a_worker_finds_what_is_inlined(void **state)
     assert_int_equal(frames[2].line, places[count - 1].lines[2]);
     assert_int_equal(worker_started(kit->worker), 1);
     assert_int_equal(worker_failed(kit->worker), 0);
+    int64_t cpu_ns = worker_cpu_ns(kit->worker);
+    assert_true(cpu_ns > 0);
+    worker_rest(kit->worker);
+    assert_true(worker_cpu_ns(kit->worker) >= cpu_ns);
 }
 
 static void a_rested_worker_is_started_again(void **state)
@@ -141,7 +145,7 @@ static void many_addresses_at_once_are_answered(void **state)
     for (size_t i = 0; i < COUNT; i++)
         addresses[i] = i; /* the program begins at 0 or is not there: both are answers */
     struct err err = {0};
-    int r = worker_find_chains(kit->worker, kit->self, -1, addresses, COUNT,
+    int r = worker_find_chains(kit->worker, kit->self, -1, addresses, COUNT, 60 * NS_PER_SEC,
                                clock_ns(CLOCK_MONOTONIC) + 60 * NS_PER_SEC, add, kit->chains, &err);
     if (r < 0)
         fail_msg("%s", err.text);
@@ -173,7 +177,7 @@ static void whatever_a_worker_does_the_asker_goes_on(void **state)
         setenv("BAD_WORKER", bad_ways[i].name, 1);
         int64_t begin = clock_ns(CLOCK_MONOTONIC);
         int r =
-            worker_find_chains(kit->worker, kit->self, -1, addresses, 2,
+            worker_find_chains(kit->worker, kit->self, -1, addresses, 2, NS_PER_SEC,
                                clock_ns(CLOCK_MONOTONIC) + 100 * NS_PER_MS, add, kit->chains, &err);
         if (r != bad_ways[i].error)
             fail_msg("one that %s: %d, %s", bad_ways[i].name, r, err.text);
@@ -195,7 +199,7 @@ static void a_program_that_is_not_there_is_an_error(void **state)
     const uint64_t address = 1;
     struct err err = {0};
     assert_int_equal(worker_new("/nowhere/podflamed", &worker, NULL), 0);
-    assert_int_equal(worker_find_chains(worker, kit->self, -1, &address, 1, INT64_MAX / 2, add,
+    assert_int_equal(worker_find_chains(worker, kit->self, -1, &address, 1, 1, INT64_MAX / 2, add,
                                         kit->chains, &err),
                      -ENOENT);
     assert_string_equal(err.text, "starting /nowhere/podflamed as a symbol worker: "

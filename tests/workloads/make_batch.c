@@ -5,9 +5,10 @@
  *     node;node+0x1a2b;~render_[j] 20
  *
  * The first word is the process, the rest its frames from the root on, and the number is samples. A
- * frame ends in _[k] if it is the kernel's, _[j] if it is JIT code, _[i] if it was inlined;
- * `[name]` is a marker; `path+0xADDRESS` is a frame of that object without a name. `%3B` and the
- * like are decoded, as the server's folded output has them. Lines that are empty or start with
+ * frame ends in _[k] if it is the kernel's, _[j] if it is JIT code, _[i] if it was inlined; before
+ * that in {FILE:LINE} if they are known; `[name]` is a marker; `path+0xADDRESS` is a frame of that
+ * object without a name. `%3B` and the like are decoded, as the server's folded output has them.
+ * Lines that are empty or start with
  * `#` say nothing. */
 #include <errno.h>
 #include <getopt.h>
@@ -110,7 +111,8 @@ static uint32_t add_object(struct builder *b, enum object_kind kind, const char 
 
 static uint32_t add_frame(struct builder *b, const struct batch_frame *frame)
 {
-    uint64_t key[4] = {frame->address, frame->object, frame->name, frame->kind};
+    uint64_t key[6] = {frame->address, frame->object, frame->name,
+                       frame->kind,    frame->file,   frame->line};
     uint32_t row = row_of(&b->frame_keys, key, sizeof(key), b->batch.frame_count);
     if (row == b->batch.frame_count)
         *ADD_ROW(b->frames, b->batch.frame_count) = *frame;
@@ -196,9 +198,29 @@ static enum frame_kind cut_kind(char *word)
     return len > 2 && word[0] == '[' && word[len - 1] == ']' ? FRAME_MARKER : FRAME_USER;
 }
 
+/* Takes "{FILE:LINE}" off the word. */
+static void cut_line(struct builder *b, char *word, struct batch_frame *ret)
+{
+    size_t len = strlen(word);
+    char *open = len && word[len - 1] == '}' ? strrchr(word, '{') : NULL;
+    char *colon = open ? strrchr(open, ':') : NULL;
+    uint64_t line;
+    if (!colon)
+        return;
+    word[len - 1] = 0;
+    if (parse_u64(colon + 1, &line, NULL) < 0 || line == 0 || line > UINT32_MAX) {
+        word[len - 1] = '}';
+        return;
+    }
+    *open = *colon = 0;
+    ret->file = add_string(b, open + 1);
+    ret->line = (uint32_t)line;
+}
+
 static uint32_t frame_of_word(struct builder *b, char *word, const char *exe)
 {
     struct batch_frame f = {.kind = cut_kind(word)};
+    cut_line(b, word, &f);
     unescape(word);
     bool unnamed = cut_address(word, &f.address);
     const char *path = unnamed ? word : exe;

@@ -20,10 +20,12 @@ export function matcherOf(text: string): (name: string) => boolean {
   return (name) => name.toLowerCase().includes(part);
 }
 
-/** Throws SyntaxError if the text is no regular expression. */
+/** Looks at names in full and as they are shown. Throws SyntaxError if the text is no regular expression. */
 export function findMatches(tree: FlameTree, text: string): Matches {
   const matches = matcherOf(text);
-  const byName = Uint8Array.from(tree.names, (name) => (matches(name) ? 1 : 0));
+  const byName = Uint8Array.from(tree.names, (name, row) =>
+    matches(name) || matches(tree.labels[row]) ? 1 : 0,
+  );
   byName[tree.name[0]] = 0; // the root stands for no code
   const before = new Uint32Array(tree.count + 1);
   for (let slot = 0; slot < tree.count; slot++) {

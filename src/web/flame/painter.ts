@@ -13,7 +13,7 @@ import {
 } from "./palette";
 import { boxesFor, scanLevel, type Boxes, type Span } from "./scan";
 import { TextFitter } from "./text";
-import { Kind, levelCount, nameOf, type FlameTree } from "./tree";
+import { Kind, labelOf, levelCount, type FlameTree } from "./tree";
 import type { View } from "./viewport";
 
 /** Sizes in device pixels. */
@@ -188,7 +188,7 @@ export class Painter {
 
   /** Groups tell their share too, where there is room for it. */
   private label(tree: FlameTree, node: number, room: number, fitter: TextFitter): string {
-    const name = nameOf(tree, node);
+    const name = labelOf(tree, node);
     if (tree.kind[node] === Kind.metadata && node !== 0) {
       const both = `${name}  ${percentText(tree.total[node] / tree.total[0])}`;
       if (fitter.fit(both, room) === both) return both;

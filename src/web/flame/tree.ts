@@ -8,10 +8,16 @@ export const kindCount = 6;
 /** One row per node, in pre-order; row 0 is the root. */
 export interface Columns {
   readonly names: readonly string[];
+  /** Short forms of some names, by their rows. */
+  readonly short?: ReadonlyMap<number, string>;
   readonly objects: readonly string[];
+  /** With `file`: where something is known. */
+  readonly files?: readonly string[] | undefined;
   readonly depth: ArrayLike<number>;
   readonly name: ArrayLike<number>;
   readonly object: ArrayLike<number>;
+  readonly file?: ArrayLike<number> | undefined;
+  readonly line?: ArrayLike<number> | undefined;
   readonly kind: ArrayLike<number>;
   readonly self: ArrayLike<number>;
   readonly total: ArrayLike<number>;
@@ -25,10 +31,17 @@ export interface Columns {
 export interface FlameTree {
   readonly count: number;
   readonly names: readonly string[];
+  /** Each name as a box shows it. */
+  readonly labels: readonly string[];
   readonly objects: readonly string[];
+  /** "" where none is known. */
+  readonly files: readonly string[];
   readonly depth: Uint16Array;
   readonly name: Uint32Array;
   readonly object: Uint32Array;
+  readonly file: Uint32Array;
+  /** 0 where none is known. */
+  readonly line: Uint32Array;
   readonly kind: Uint8Array;
   readonly self: Float64Array;
   readonly total: Float64Array;
@@ -49,9 +62,10 @@ export class BadTree extends Error {}
 
 function checkColumns(c: Columns): void {
   const count = c.depth.length;
-  for (const column of ["name", "object", "kind", "self", "total"] as const) {
-    if (c[column].length !== count) {
-      throw new BadTree(`column ${column} has ${c[column].length} rows, depth has ${count}`);
+  for (const column of ["name", "object", "file", "line", "kind", "self", "total"] as const) {
+    const rows = c[column]?.length ?? count;
+    if (rows !== count) {
+      throw new BadTree(`column ${column} has ${rows} rows, depth has ${count}`);
     }
   }
   if (count === 0 || c.depth[0] !== 0) throw new BadTree("row 0 is not the root");
@@ -61,6 +75,7 @@ function checkColumns(c: Columns): void {
     if (!fits) throw new BadTree(`row ${i} has depth ${c.depth[i]} behind ${c.depth[i - 1]}`);
     if (!(c.name[i] < c.names.length)) throw new BadTree(`row ${i} has no name`);
     if (!(c.object[i] < c.objects.length)) throw new BadTree(`row ${i} has no object`);
+    if (c.file && !(c.file[i] < (c.files?.length ?? 0))) throw new BadTree(`row ${i} has no file`);
   }
 }
 
@@ -121,10 +136,14 @@ export function buildTree(columns: Columns): FlameTree {
   return {
     count,
     names: columns.names,
+    labels: columns.names.map((name, row) => columns.short?.get(row) ?? name),
     objects: columns.objects,
+    files: columns.file ? (columns.files ?? [""]) : [""],
     depth,
     name: new Uint32Array(columns.name),
     object: new Uint32Array(columns.object),
+    file: columns.file ? new Uint32Array(columns.file) : new Uint32Array(count),
+    line: columns.line ? new Uint32Array(columns.line) : new Uint32Array(count),
     kind: kindsOf(columns.kind),
     self: new Float64Array(columns.self),
     total,
@@ -143,6 +162,18 @@ export function levelCount(tree: FlameTree): number {
 
 export function nameOf(tree: FlameTree, node: number): string {
   return tree.names[tree.name[node]];
+}
+
+/** What a box shows: short, and with its line where lines are told apart. */
+export function labelOf(tree: FlameTree, node: number): string {
+  const label = tree.labels[tree.name[node]];
+  return tree.line[node] > 0 ? `${label}:${tree.line[node]}` : label;
+}
+
+/** "parser.cc:17", "parser.cc", or "" where nothing is known. */
+export function placeOf(tree: FlameTree, node: number): string {
+  const file = tree.files[tree.file[node]];
+  return file !== "" && tree.line[node] > 0 ? `${file}:${tree.line[node]}` : file;
 }
 
 /** The first slot in [from, to) whose value is above `x`, or `to`. `values` rises. */

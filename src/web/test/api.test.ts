@@ -13,7 +13,7 @@ import {
   readStacks,
   stacksPath,
 } from "../api";
-import { nameOf } from "../flame/tree";
+import { Kind, labelOf, nameOf, placeOf } from "../flame/tree";
 import { readUrl } from "../url";
 
 interface Operation {
@@ -40,6 +40,10 @@ test("the flame example of the API's description becomes a tree", () => {
   assert.equal(nameOf(flame.tree, 0), "all");
   assert.equal(flame.tree.total[0], flame.samples);
   assert.ok(flame.endMs > flame.startMs && flame.periodNs > 0);
+  const inlined = flame.tree.kind.indexOf(Kind.inlined);
+  assert.equal(labelOf(flame.tree, inlined), "std::vector<…>::size");
+  assert.equal(nameOf(flame.tree, inlined), "std::vector<int>::size() const");
+  assert.equal(placeOf(flame.tree, inlined), "stl_vector.h");
 });
 
 test("so do the lists of processes and nodes", () => {
@@ -57,7 +61,8 @@ test("and the stacks' counts", () => {
 });
 
 test("the client asks with parameters that the API has", () => {
-  const { query } = readUrl("?start=-1h&process=a&node=n&namespace=shop");
+  const { query } = readUrl("?start=-1h&process=a&node=n&namespace=shop&lines=true");
+  assert.match(flamePath(query), /lines=true/);
   for (const path of [flamePath(query), processesPath(query), stacksPath(query)]) {
     const url = new URL(path, "http://localhost/");
     const known = (api.paths[url.pathname].get.parameters ?? []).map(
@@ -87,6 +92,9 @@ test("an answer of another shape is an error that says where", () => {
     [null, /the flame is no object/],
     [{ ...good, samples: "3" }, /samples is no number/],
     [{ ...good, names: [1] }, /names holds what is no text/],
+    [{ ...good, short: [] }, /short is no object/],
+    [{ ...good, nodes: { ...(good["nodes"] as object), file: [1, 1, 1, 1, 9] } }, /no file/],
+    [{ ...good, nodes: { ...(good["nodes"] as object), line: [1] } }, /column line has 1 rows/],
     [{ ...good, nodes: { ...(good["nodes"] as object), total: [1] } }, /column total has 1 rows/],
     [
       { ...good, nodes: { ...(good["nodes"] as object), self: [null, 0, 0, 0] } },

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { findMatches } from "../flame/match";
-import { treeOf } from "./trees";
+import { buildTree } from "../flame/tree";
+import { columnsOf, treeOf } from "./trees";
 
 const tree = treeOf({ "main;parse;alloc": 3, "main;alloc": 2, "other;Alloc;alloc": 5, "x(y)": 1 });
 
@@ -20,6 +21,15 @@ test("upper and lower case are the same, and signs are only signs", () => {
 test("between slashes it is a regular expression", () => {
   assert.equal(findMatches(tree, "/^(parse|x)/").samples, 4);
   assert.throws(() => findMatches(tree, "/(/"), SyntaxError);
+});
+
+test("a name is found in full and as it is shown", () => {
+  const columns = columnsOf({ "std::vector<int>::size() const": 2, other: 1 });
+  const row = columns.names.indexOf("std::vector<int>::size() const");
+  const both = buildTree({ ...columns, short: new Map([[row, "std::vector<…>::size"]]) });
+  assert.equal(findMatches(both, "size() const").samples, 2);
+  assert.equal(findMatches(both, "<…>").samples, 2);
+  assert.equal(findMatches(both, "/^other$/").samples, 1);
 });
 
 test("the root is no match for its own name", () => {

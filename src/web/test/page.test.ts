@@ -6,7 +6,7 @@ import { hasFilter, readUrl, withFilter, withoutLabels, writeUrl } from "../url"
 
 test("an address without parameters is the last five minutes by process", () => {
   assert.deepEqual(readUrl(""), {
-    query: { start: "-5m", end: "now", group: ["process"], filters: [] },
+    query: { start: "-5m", end: "now", group: ["process"], filters: [], lines: false },
     search: "",
   });
   assert.equal(writeUrl(readUrl("")), "");
@@ -18,6 +18,7 @@ test("an address says all that is shown, and is read back as it was written", ()
     "?start=2026-11-22T16%3A00%3A00%2B01%3A00&end=2026-11-22T17%3A00%3A00Z",
     "?group=process%2Cthread&process=a%3Bb+c&process=other&namespace=shop&search=%2F%5Emain%2F",
     "?group=",
+    "?lines=true&process=shop",
   ]) {
     assert.equal(writeUrl(readUrl(address)), address);
   }

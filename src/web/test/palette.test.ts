@@ -36,6 +36,15 @@ test("kernel is green, user light blue, metadata dark blue, in every shade and t
   }
 });
 
+test("no two kinds are alike", () => {
+  for (const { fills } of [light, dark])
+    for (let a = 0; a < fills.length; a++)
+      for (let b = 0; b < a; b++) {
+        const [r, g, blue] = fills[a].map((part, i) => part - fills[b][i]);
+        assert.ok(Math.hypot(r, g, blue) > 45, `${a} and ${b}`);
+      }
+});
+
 test("a run that covers its pixel has the kind's colour, one that does not is closer to the paper", () => {
   const styles = stylesOf(light);
   const full = rgb(styles[runStyle(Kind.kernel, coverSteps, false)]);

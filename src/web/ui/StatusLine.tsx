@@ -29,7 +29,7 @@ function chosenText(flame: Flame): string {
   const node = selected.value;
   if (node === noNode || node >= flame.tree.count) return "";
   const words = wordsOf(flame, query.value.group, node);
-  return [words.name, words.share, words.samples, words.meaning]
+  return [words.name, words.share, words.samples, words.place, words.meaning]
     .filter((text) => text !== "")
     .join(" · ");
 }

@@ -1,5 +1,5 @@
 // Toolbar.tsx: search, and what the frames are grouped by.
-import { flame, found, groupBy, query, search, searchFor } from "../state";
+import { flame, found, groupBy, query, search, searchFor, showLines } from "../state";
 import { percentText } from "../format";
 
 const groups: readonly (readonly [value: string, name: string])[] = [
@@ -30,6 +30,20 @@ function GroupSelect() {
   );
 }
 
+function LinesSwitch() {
+  return (
+    <label class="inline-field" title="A frame for each line of a function, where lines are known">
+      <input
+        type="checkbox"
+        name="lines"
+        checked={query.value.lines}
+        onChange={(event) => showLines(event.currentTarget.checked)}
+      />
+      <span>Lines</span>
+    </label>
+  );
+}
+
 function foundText(): string {
   const { matches, error } = found.value;
   if (error !== "") return error;
@@ -42,6 +56,7 @@ export function Toolbar() {
   return (
     <div class="toolbar">
       <GroupSelect />
+      <LinesSwitch />
       <label class="search">
         <span class="unseen">Search functions</span>
         <input

@@ -34,7 +34,9 @@ export function Tooltip() {
         <span>{words.cpu}</span>
       </div>
       <div class="tooltip-more">
-        {[words.kind, words.object, words.ofParent, words.self].filter((w) => w !== "").join(" · ")}
+        {[words.kind, words.object, words.place, words.ofParent, words.self]
+          .filter((w) => w !== "")
+          .join(" · ")}
       </div>
       {words.meaning !== "" && (
         <div class="tooltip-meaning">
