@@ -86,6 +86,12 @@ check "but not what is inlined" none ds-exact '_\[i\]'
 give ds-exact ds-exact
 check "with its debug file it has, if addresses are exact" soon ds-exact "${inlined}[; ]"
 
+has_lines() {
+    folded process=ds-exact lines=true >"$dir/folded" &&
+        matches "$dir/folded" "main:[0-9]+;$total:[0-9]+;shop::Cart<unsigned long>::mix\\(unsigned long\\):1[89]_\\[i\\]"
+}
+check "and lines" has_lines
+
 # A server that comes up later reads the files anew.
 stop "$server_pid"
 start_server --debug-dir "$dir/debug"

@@ -81,7 +81,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     /* By address, as a debug file is asked, whose bytes it need not have. */
     for (size_t i = 0; i < COUNT; i++) {
         one = (struct symbol_addr){.address = all[i].address, .by_address = true};
-        assert(resolve(single, &fd, &one, 1) == 0);
+        resolve(single, &fd, &one, 1); /* what was not translated before may find a bad table */
         assert(one.address == all[i].address && (one.translated || !all[i].translated));
     }
     return 0;
