@@ -40,10 +40,10 @@ struct flame {
 
 /* Runs the query; names are looked for in `symbols` too if it is not NULL. Frames are one node when
  * name, object and kind are the same, for folded output name and kind, and with query.by_line file
- * and line, too; else a node's file is one of its frames'. An unnamed frame is named by its object's
- * base name and its address. Of a tree of more than query.max_nodes nodes the smallest are left out,
- * but not for folded output, which is refused with -E2BIG past QUERY_MAX_NODES. -E2BIG: too much is
- * asked for; otherwise the store's error, or -ENOMEM. */
+ * and line, too; else a node's file is one of its frames'. An unnamed frame is named by its
+ * object's base name and its address. Of a tree of more than query.max_nodes nodes the smallest are
+ * left out, but not for folded output, which is refused with -E2BIG past QUERY_MAX_NODES. -E2BIG:
+ * too much is asked for; otherwise the store's error, or -ENOMEM. */
 int flame_query(struct store *store, struct symbols *symbols, const struct query *query,
                 struct flame **ret, struct err *err);
 void flame_free(struct flame **flame);
