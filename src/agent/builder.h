@@ -31,8 +31,8 @@ int builder_new(const struct builder_config *config, struct objects *objects,
 void builder_free(struct builder **builder);
 
 /* The batch's memory is the builder's, valid until the next build. Its seq and counters are the
- * caller's to fill. Frames that a symbol names are at the symbol's start, unless exact: two addresses
- * in one function are one frame. */
+ * caller's to fill. Frames that a symbol names are at the symbol's start, unless exact: two
+ * addresses in one function are one frame. */
 int builder_build(struct builder *builder, const struct window *window, struct batch *ret,
                   struct err *err);
 

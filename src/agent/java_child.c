@@ -31,6 +31,8 @@
 #define TALK_WAIT_SEC 5
 #define PAUSE_NS      (10 * NS_PER_MS)
 
+#define TRIGGER_MAX_SEC 15 /* older ones are nobody's any more */
+
 enum { FD_PROC = 3, FD_TMP, FD_ANSWER, FD_SOCKET_FILE, FD_COUNT };
 #define SOCKET_PATH "/proc/self/fd/6"
 _Static_assert(FD_SOCKET_FILE == 6, "the path says so");
@@ -110,6 +112,25 @@ static int send_quit(const struct java_request *q)
     return syscall(SYS_pidfd_send_signal, q->proc, SIGQUIT, NULL, 0) < 0 ? -errno : 0;
 }
 
+/* 1: it is ours. 0: another has put one there just now and sends the signal itself: a second one
+ * would make the JVM print its threads. One that has been left behind is as good as ours. */
+static int make_trigger(const struct java_request *q)
+{
+    struct stat st;
+    int fd = openat(q->tmp, q->attach_name, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC,
+                    S_IRUSR | S_IWUSR);
+    if (fd >= 0) {
+        close(fd);
+        return 1;
+    }
+    if (errno != EEXIST)
+        return -errno;
+    if (fstatat(q->tmp, q->attach_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return errno == ENOENT ? 0 : -errno;
+    bool left_behind = clock_ns(CLOCK_REALTIME) / NS_PER_SEC - st.st_ctim.tv_sec > TRIGGER_MAX_SEC;
+    return left_behind && st.st_uid == q->uid;
+}
+
 static int open_socket(const struct java_request *q, enum java_step *step)
 {
     *step = JAVA_STEP_SOCKET;
@@ -117,25 +138,27 @@ static int open_socket(const struct java_request *q, enum java_step *step)
     if (!nobody_listens(fd))
         return fd;
     *step = JAVA_STEP_TRIGGER;
-    /* One that is there already is another's, who is attaching now. */
-    int trigger = openat(q->tmp, q->attach_name,
-                         O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR);
-    if (trigger < 0 && errno != EEXIST)
-        return -errno;
-    if (trigger >= 0)
-        close(trigger);
-    *step = JAVA_STEP_SIGNAL;
-    fd = send_quit(q);
-    if (fd == 0) {
+    int trigger = make_trigger(q);
+    if (trigger < 0)
+        return trigger;
+    /* Another may have had it opened meanwhile. */
+    *step = JAVA_STEP_SOCKET;
+    fd = connect_to_jvm(q);
+    int r = 0;
+    if (nobody_listens(fd) && trigger) {
+        *step = JAVA_STEP_SIGNAL;
+        r = send_quit(q);
+    }
+    if (r == 0) {
         *step = JAVA_STEP_SOCKET;
         int64_t until = clock_ns(CLOCK_MONOTONIC) + SOCKET_WAIT_NS;
-        while (nobody_listens(fd = connect_to_jvm(q)) && clock_ns(CLOCK_MONOTONIC) < until)
+        for (; nobody_listens(fd) && clock_ns(CLOCK_MONOTONIC) < until; fd = connect_to_jvm(q))
             pause_a_little();
-        fd = nobody_listens(fd) ? -ETIMEDOUT : fd;
+        r = nobody_listens(fd) ? -ETIMEDOUT : fd;
     }
-    if (trigger >= 0)
+    if (trigger)
         unlinkat(q->tmp, q->attach_name, 0);
-    return fd;
+    return r;
 }
 
 static int talk(int fd, char text[JAVA_CHILD_TEXT_MAX], uint32_t *ret_len)

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "agent/counters.h"
@@ -52,6 +53,9 @@
 /* One after the other, of a JVM that has answered before. */
 #define JAVA_FAILURES 3u
 
+/* Where another tool takes the map away that it wrote for us: another agent, which asks as well. */
+#define JAVA_LOST_MAX 20u
+
 enum java_state { JAVA_NEW, JAVA_WILLING, JAVA_LEFT_ALONE };
 
 struct jit_target {
@@ -69,7 +73,7 @@ struct jit_target {
     uint32_t reuse_window;
 
     enum java_state java;
-    unsigned java_tries, java_asked, java_failed;
+    unsigned java_tries, java_asked, java_failed, java_lost;
     int64_t java_next_ns;
     int64_t java_least_ns; /* before it the question would cost too much */
     int64_t java_question_ns;
@@ -274,6 +278,15 @@ static void note_answer(struct jit_target *t, int64_t took_ns)
               jit_index_count(t->index), (long long)(took_ns / NS_PER_US));
 }
 
+/* Two that ask in step would take each other's answers for ever. */
+static int64_t lost_pause_ns(void)
+{
+    uint32_t random = 0;
+    if (getrandom(&random, sizeof(random), GRND_NONBLOCK) < 0)
+        random = (uint32_t)clock_ns(CLOCK_MONOTONIC);
+    return NS_PER_SEC / 4 + (int64_t)(random % 1000) * NS_PER_MS;
+}
+
 static void take_answer(struct jit_budget *b, struct jit_target *t)
 {
     struct java_result result;
@@ -282,9 +295,14 @@ static void take_answer(struct jit_budget *b, struct jit_target *t)
     if (outcome == JAVA_RUNNING)
         return;
     b->children--;
-    if (outcome == JAVA_DONE && read_answer(t, &err) == 0) {
+    int r = outcome == JAVA_DONE ? read_answer(t, &err) : -EIO;
+    if (r == 0) {
         counter_add(b->counters, java_asked, 1);
         note_answer(t, result.took_ns);
+        return;
+    }
+    if (r == -ENOENT && jit_process_is_there(t->process) && ++t->java_lost < JAVA_LOST_MAX) {
+        t->java_next_ns = clock_ns(CLOCK_MONOTONIC) + lost_pause_ns();
         return;
     }
     counter_add(b->counters, java_timeouts, outcome == JAVA_TIMED_OUT);

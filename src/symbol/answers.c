@@ -15,7 +15,8 @@
 
 struct segment {
     uint64_t offset, bytes, address;
-    uint64_t memory_bytes; /* as the loader maps it: in a debug file there are no bytes left of it */
+    uint64_t
+        memory_bytes; /* as the loader maps it: in a debug file there are no bytes left of it */
 };
 
 struct range {
@@ -78,8 +79,7 @@ int answers_set_segments(struct answers *a, const struct elf_file *file)
                 __builtin_add_overflow(p->p_vaddr, p->p_memsz, &end) ||
                 __builtin_add_overflow(p->p_offset, p->p_filesz, &end))
                 continue;
-            segments[n++] =
-                (struct segment){p->p_offset, p->p_filesz, p->p_vaddr, p->p_memsz};
+            segments[n++] = (struct segment){p->p_offset, p->p_filesz, p->p_vaddr, p->p_memsz};
         }
     }
     free(a->segments);

@@ -33,6 +33,7 @@
 
 /* Of data that is searched for what has no section. */
 #define SEARCH_BYTES_MAX ((uint64_t)64 << 20)
+#define CANDIDATES_MAX   1024u /* in there, of which a real program has a few */
 
 /* All versions' magic numbers, with the zeros that follow. */
 #define MAGIC_MASK UINT64_C(0x0000fffffffffff0)
@@ -87,14 +88,11 @@ static bool is_relative(const struct elf_file *file, uint64_t info)
 /* Linkers put relocations of this kind first, ordered by the place they fill in. */
 static uint64_t find_addend(const struct go_image *image, uint64_t address)
 {
-    GElf_Shdr section;
-    if (!find_section(image->file, ".rela.dyn", &section))
-        return 0;
-    uint64_t low = 0, high = section.sh_size / sizeof(Elf64_Rela);
+    uint64_t low = 0, high = image->relocations_len / sizeof(Elf64_Rela);
     while (low < high) {
         uint64_t mid = low + (high - low) / 2;
         Elf64_Rela rela;
-        if (pages_read(image->pages, section.sh_offset + mid * sizeof(rela), &rela, sizeof(rela)) <
+        if (pages_read(image->pages, image->relocations + mid * sizeof(rela), &rela, sizeof(rela)) <
             0)
             return 0;
         bool relative = is_relative(image->file, rela.r_info);
@@ -171,9 +169,13 @@ static bool find_table(struct go_image *image)
     if (elf_file_find_section(image->file, ".go.buildinfo", &section) < 0 ||
         !find_section(image->file, ".data.rel.ro", &section))
         return false;
-    for (uint64_t at = 0; find_word(image, &section, MAGIC_MASK, MAGIC, &at); at += WORD_BYTES)
+    uint64_t at = 0;
+    for (size_t i = 0; i < CANDIDATES_MAX; i++, at += WORD_BYTES) {
+        if (!find_word(image, &section, MAGIC_MASK, MAGIC, &at))
+            return false;
         if (open_table(image, &section, at))
             return true;
+    }
     return false;
 }
 
@@ -199,19 +201,27 @@ static bool read_module(const struct go_image *image, uint64_t address, struct m
            module_pointer(image, ret, 0) == image->table_address;
 }
 
+static bool find_module_in(const struct go_image *image, const GElf_Shdr *section,
+                           struct module *ret)
+{
+    const uint64_t behind = (MODULE_LIST + 1) * WORD_BYTES, count = image->header.count + 1;
+    uint64_t at = behind;
+    for (size_t i = 0; i < CANDIDATES_MAX; i++, at += WORD_BYTES) {
+        if (!find_word(image, section, UINT64_MAX, count, &at))
+            return false;
+        if (read_module(image, section->sh_addr + at - behind, ret))
+            return true;
+    }
+    return false;
+}
+
 static bool find_module(const struct go_image *image, struct module *ret)
 {
     static const char *const names[] = {".go.module", ".noptrdata", ".data"};
-    const uint64_t behind = (MODULE_LIST + 1) * WORD_BYTES;
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        GElf_Shdr section;
-        if (!find_section(image->file, names[i], &section))
-            continue;
-        for (uint64_t at = behind;
-             find_word(image, &section, UINT64_MAX, image->header.count + 1, &at); at += WORD_BYTES)
-            if (read_module(image, section.sh_addr + at - behind, ret))
-                return true;
-    }
+    GElf_Shdr section;
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (find_section(image->file, names[i], &section) && find_module_in(image, &section, ret))
+            return true;
     return false;
 }
 
@@ -248,8 +258,14 @@ static bool find_text(struct go_image *image)
 int go_image_find(const struct elf_file *file, struct pages *pages, struct go_image *ret)
 {
     struct go_image image = {.file = file, .pages = pages};
-    if (file->class != ELFCLASS64 || file->encoding != ELFDATA2LSB || !find_table(&image) ||
-        (image.header.relative && !find_text(&image)))
+    GElf_Shdr section;
+    if (file->class != ELFCLASS64 || file->encoding != ELFDATA2LSB || !find_table(&image))
+        return -ENODATA;
+    if (find_section(file, ".rela.dyn", &section)) {
+        image.relocations = section.sh_offset;
+        image.relocations_len = section.sh_size;
+    }
+    if (image.header.relative && !find_text(&image))
         return -ENODATA;
     *ret = image;
     return 0;

@@ -13,6 +13,7 @@ struct pages;
 struct go_image {
     const struct elf_file *file; /* neither is owned */
     struct pages *pages;
+    uint64_t relocations, relocations_len; /* where in the file; none: 0 */
     struct go_header header;
     uint64_t table, table_len; /* .gopclntab: where in the file */
     uint64_t table_address;

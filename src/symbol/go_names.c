@@ -24,9 +24,9 @@
 /* Go's compiler has written trees with circles in them (go.dev/issue/54625). */
 #define DEPTH_MAX 256u
 
-/* Of the table's bytes for one call. Each function's programs are read once: some 1 KiB. */
+/* Of work for one call, about in bytes to read. Real programs take some 2 KiB for an address. */
 #define LEFT_MIN         ((uint64_t)16 << 20)
-#define LEFT_PER_ADDRESS ((uint64_t)16 << 10)
+#define LEFT_PER_ADDRESS ((uint64_t)8 << 10)
 
 struct finder {
     struct go_image image;
@@ -120,7 +120,8 @@ static int walk_calls(struct finder *f, uint64_t pc, struct step steps[DEPTH_MAX
     steps[0] = step_at(f, pc, &number);
     for (size_t n = 0; number >= 0; *ret = ++n + 1) {
         struct go_call call;
-        int r = n + 1 < DEPTH_MAX ? go_symtab_call(&f->image, &f->record, number, &call) : -EBADMSG;
+        int r = n + 1 < DEPTH_MAX ? go_symtab_call(&f->image, &f->record, number, &f->left, &call)
+                                  : -EBADMSG;
         if (r < 0)
             return r;
         steps[n].name = call.name;

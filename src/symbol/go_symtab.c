@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "symbol/elf_file.h"
 #include "symbol/go_image.h"
 #include "symbol/pages.h"
 #include "unwind/leb.h"
@@ -36,6 +37,18 @@ static int read_table(const struct go_image *image, uint64_t offset, void *to, s
     if (offset > image->table_len || len > image->table_len - offset)
         return -EBADMSG;
     return pages_read(image->pages, image->table + offset, to, len);
+}
+
+/* What looking for a text and for the segment of an address takes beside reading bytes. */
+#define TEXT_COST    512u
+#define SEGMENT_COST 16u
+
+static int spend(uint64_t *left, uint64_t cost)
+{
+    if (cost > *left)
+        return -E2BIG;
+    *left -= cost;
+    return 0;
 }
 
 /* ---- functions */
@@ -226,11 +239,9 @@ int go_values_read(const struct go_image *image, const struct go_record *record,
                         .first = true};
     int r = 0;
     while (r == 0 && !p.ended) {
-        if (*left < PIECE_BYTES)
-            r = -E2BIG;
-        else
+        r = spend(left, PIECE_BYTES);
+        if (r == 0)
             r = read_piece(image, &p, values);
-        *left -= r == 0 ? PIECE_BYTES : 0;
     }
     if (r < 0)
         values->count = 0;
@@ -266,12 +277,15 @@ void go_values_free(struct go_values *values)
 #define CALL_BYTES_MAX 20u
 
 int go_symtab_call(const struct go_image *image, const struct go_record *record, int32_t number,
-                   struct go_call *ret)
+                   uint64_t *left, struct go_call *ret)
 {
     bool has_caller = image->header.version == GO_1_20;
     uint8_t bytes[CALL_BYTES_MAX];
     size_t len = has_caller ? 16 : 20;
     uint64_t at;
+    int r = spend(left, SEGMENT_COST * image->file->segment_count);
+    if (r < 0)
+        return r;
     if (number < 0 || !record->tree ||
         __builtin_add_overflow(record->tree, (uint64_t)number * len, &at) ||
         go_image_read(image, at, bytes, len) < 0)
@@ -299,13 +313,16 @@ static int read_text(const struct go_image *image, uint64_t from, uint64_t to, u
                      uint64_t *left, struct buf *ret)
 {
     uint8_t before = 0;
+    int r = spend(left, TEXT_COST);
+    if (r < 0)
+        return r;
     if (offset >= to - from ||
         (offset > 0 && read_table(image, from + offset - 1, &before, 1) < 0) || before != 0)
         return -EBADMSG;
     for (uint64_t at = from + offset, done = 0; at < to && done < TEXT_MAX;) {
         const uint8_t *bytes;
         size_t len;
-        int r = pages_view(image->pages, image->table + at, &bytes, &len);
+        r = pages_view(image->pages, image->table + at, &bytes, &len);
         if (r < 0)
             return r;
         if (len > to - at)
@@ -313,10 +330,9 @@ static int read_text(const struct go_image *image, uint64_t from, uint64_t to, u
         const uint8_t *nul = memchr(bytes, 0, len);
         if (nul)
             len = (size_t)(nul - bytes) + 1;
-        if (len > *left)
-            return -E2BIG;
-        *left -= len;
-        r = buf_append(ret, bytes, len);
+        r = spend(left, len);
+        if (r == 0)
+            r = buf_append(ret, bytes, len);
         if (r < 0 || nul)
             return r;
         at += len;

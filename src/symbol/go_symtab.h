@@ -50,8 +50,8 @@ struct go_values {
 
 #define GO_NONE (-1) /* where a program has no value */
 
-/* `left`: of bytes to read, of all calls that share it; -E2BIG when it is used up. -EBADMSG, also
- * for a program that is too long; -ENOMEM. On failure it is empty. */
+/* `left`: of work, about in bytes to read, of all calls that share it; -E2BIG when it is used up.
+ * -EBADMSG, also for a program that is too long; -ENOMEM. On failure it is empty. */
 int go_values_read(const struct go_image *image, const struct go_record *record, uint32_t program,
                    uint64_t *left, struct go_values *values);
 int32_t go_values_at(const struct go_values *values, uint64_t offset);
@@ -67,9 +67,9 @@ struct go_call {
     int32_t file, line; /* of the call */
 };
 
-/* The inlined call of a number. -EBADMSG. */
+/* The inlined call of a number. -EBADMSG, -E2BIG. */
 int go_symtab_call(const struct go_image *image, const struct go_record *record, int32_t number,
-                   struct go_call *ret);
+                   uint64_t *left, struct go_call *ret);
 
 /* Appends a text and its NUL. -EBADMSG: there is none, or one of more than 16 KiB; -E2BIG,
  * -ENOMEM. */

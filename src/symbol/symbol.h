@@ -34,7 +34,7 @@ struct symbol_addr {
     uint64_t file_offset; /* in: byte in the object's file */
     uint64_t address;     /* out: ELF virtual address, as nm(1) has it */
     bool by_address; /* in: `address` is given, not file_offset: all a debug file can be asked by */
-    uint64_t start; /* out: address of the outermost function's first byte; only with frames */
+    uint64_t start;  /* out: address of the outermost function's first byte; only with frames */
     /* out: the outermost function first, the others each inlined into the one before; NULL, 0 if
      * nothing names the address. Valid until the next call on the symbolizer. */
     const struct symbol_frame *frames;

@@ -44,8 +44,9 @@
  *
  * A frame's address is the ELF virtual address that nm(1) prints, or the start of the symbol when
  * the frame has a name and its object not OBJECT_EXACT; of an object with OBJECT_FILE_OFFSETS the
- * offset in the file, since the file could not be read to translate it. Kernel frames count from _stext: no KASLR address leaves
- * the node. Callers' addresses lie inside the call, not behind it.
+ * offset in the file, since the file could not be read to translate it; of JIT code 0 when it has a
+ * name, since it lies elsewhere in each process. Kernel frames count from _stext: no KASLR address
+ * leaves the node. Callers' addresses lie inside the call, not behind it.
  */
 #pragma once
 

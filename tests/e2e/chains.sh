@@ -64,7 +64,7 @@ libc='([^;]*(libc|qsort|msort)[^;]*;)+'
 start='(_start;)?([^;]*libc[^;]*;)*'
 check "a callback of qsort" chain c-qsort burn "${start}main;sort_things;${libc}compare_slowly;burn"
 check "a signal handler over a system call" \
-    chain c-signal burn "${start}main;signal_over_read;wait_in_read;[^;]*(read|libc)[^;]*;[^;]*(restore|libc)[^;]*;on_alarm;burn"
+    chain c-signal burn "${start}main;signal_over_read;wait_in_read;[^;]*(read|libc)[^;]*;([^;]*_[[]i[]];)*[^;]*(restore|libc)[^;]*;on_alarm;burn"
 check "a signal handler on a stack of its own: its own part, marked" \
     chain c-altstack burn "\\[truncated\\];${any}on_alarm;burn"
 check "threads" chain c-threads burn "([^;]*(clone|libc|start_thread)[^;]*;){1,3}thread_main;thread_step;burn"

@@ -17,8 +17,8 @@ build_program() { # name
     "$CXX" -O2 -g -Wl,--build-id=sha1 "-DPROGRAM=\"$1\"" -o "$dir/$1.whole" \
         "$top_srcdir/tests/workloads/debug_server.cc" >"$dir/cxx.log" 2>&1 ||
         { show "$dir/cxx.log"; bail "the workload does not compile"; }
-    objcopy --only-keep-debug "$dir/$1.whole" "$dir/$1.debug" &&
-        objcopy --strip-all "$dir/$1.whole" "$dir/$1" || bail "objcopy"
+    objcopy --only-keep-debug "$dir/$1.whole" "$dir/$1.debug" || bail "objcopy"
+    objcopy --strip-all "$dir/$1.whole" "$dir/$1" || bail "objcopy"
 }
 build_id() { readelf -n "$dir/$1.whole" | sed -n 's/ *Build ID: //p'; }
 give() { # debug file of a program, as that of a program
@@ -46,7 +46,10 @@ mostly() { # program, regex
     all=$(count_folded "$dir/folded")
     good=$(count_folded "$dir/folded" "$2")
     echo "$good of $all samples"
-    [ "$good" -ge 20 ] && [ $((good * 10)) -ge $((all * 8)) ] || { head -n 3 "$dir/folded"; return 1; }
+    if [ "$good" -lt 20 ] || [ $((good * 10)) -lt $((all * 8)) ]; then
+        head -n 3 "$dir/folded"
+        return 1
+    fi
 }
 none() { # program, regex
     fold "$1" && ! grep -E "$2" "$dir/folded"
@@ -75,22 +78,22 @@ check "and names nothing" mostly ds-bare "$(offset ds-bare)"
 matches_log() { matches "$server_log" "$1"; }
 check "the log says why" matches_log 'is not used: it has another build-id'
 give ds-bare ds-bare
-check "the right one names samples that were stored before" soon ds-bare "$inlined[; ]"
+check "the right one names samples that were stored before" soon ds-bare "${inlined}[; ]"
 
 sample ds-exact --exact-addresses
-check "a program with symbols has its functions' names" mostly ds-exact "main;$total[; ]"
+check "a program with symbols has its functions' names" mostly ds-exact "main;${total}[; ]"
 check "but not what is inlined" none ds-exact '_\[i\]'
 give ds-exact ds-exact
-check "with its debug file it has, if addresses are exact" soon ds-exact "$inlined[; ]"
+check "with its debug file it has, if addresses are exact" soon ds-exact "${inlined}[; ]"
 
 # A server that comes up later reads the files anew.
 stop "$server_pid"
 start_server --debug-dir "$dir/debug"
-check "so it is after a restart" mostly ds-bare "$inlined[; ]"
+check "so it is after a restart" mostly ds-bare "${inlined}[; ]"
 head -c 20000 /dev/urandom >"$dir/ds-bare.debug"
 give ds-bare ds-bare
 check "a file that is damaged later takes its names with it, and no more" soon ds-bare "$(offset ds-bare)"
-check "the other's stay" mostly ds-exact "$inlined[; ]"
+check "the other's stay" mostly ds-exact "${inlined}[; ]"
 stop "$server_pid"
 
 # ---- files that are fetched
@@ -116,10 +119,10 @@ if [ -n "$(command -v debuginfod)" ]; then
         wait_until 60 fetched
         check "a debug file is fetched from debuginfod" fetched
         kill -HUP "$server_pid"
-        check "and names what was stored before" soon ds-fetch "$inlined[; ]"
+        check "and names what was stored before" soon ds-fetch "${inlined}[; ]"
         stop "$server_pid"
         start_server --debug-dir "$dir/data/debuginfod"
-        check "it is kept" mostly ds-fetch "$inlined[; ]"
+        check "it is kept" mostly ds-fetch "${inlined}[; ]"
         stop "$server_pid"
     else
         show "$dir/debuginfod.log"
@@ -154,8 +157,7 @@ goes_on() { # URL, regex of the error
     mostly ds-hang "$(offset ds-hang)" || return 1
     wait_until 30 error_is "$2"
     error_is "$2" || { curl -sS "$server/api/v1/status"; return 1; }
-    stop "$server_pid"
-    [ $? = 0 ] || { echo "the server did not end well"; return 1; }
+    stop "$server_pid" || { echo "the server did not end well"; return 1; }
 }
 check "a server that hangs holds up neither batches nor answers" goes_on "$bad/hang" "too slow|timed out|Operation too slow"
 check "one that sends something else is told" goes_on "$bad/garbage" "no good: no ELF file"

@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/fs.h"
+#include "symbol/debug_file.h"
 #include "symbol/elf.h"
 #include "symbol/symbol.h"
 
@@ -54,6 +55,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         assert(id_len > 0 && id_len <= sizeof(id));
     else
         assert(err.text[0] && id_len == 0);
+    if (id_len == 0)
+        assert(debug_file_check(fd, id, 0, NULL) < 0);
 
     struct symbol_addr all[COUNT] = {0}, one;
     for (size_t i = 0; i < COUNT; i++)
@@ -74,6 +77,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         one = (struct symbol_addr){.file_offset = all[i].file_offset};
         assert(resolve(fresh, &fd, &one, 1) == 0);
         check_same(&one, &all[i]);
+    }
+    /* By address, as a debug file is asked, whose bytes it need not have. */
+    for (size_t i = 0; i < COUNT; i++) {
+        one = (struct symbol_addr){.address = all[i].address, .by_address = true};
+        assert(resolve(single, &fd, &one, 1) == 0);
+        assert(one.address == all[i].address && (one.translated || !all[i].translated));
     }
     return 0;
 }

@@ -133,10 +133,11 @@ function symbolsOf(file) {
   const tables = [
     ["-aC", "--synthetic", file],
     ["-DC", file],
+    ["-DC", "--synthetic", file],
     ["-C", debugFileOf(file)],
   ];
   for (const line of tables.flatMap((args) => run("nm", args).split("\n"))) {
-    const m = /^0*([0-9a-f]+) [a-zA-Z] (.*?)(@@?[\w.]+)?$/.exec(line);
+    const m = /^0*([0-9a-f]+) [a-zA-Z] (.*?)(@@?(?!plt$)[\w.]+)?$/.exec(line);
     if (!m) continue;
     if (!symbols.has(m[1])) symbols.set(m[1], new Set());
     symbols.get(m[1]).add(m[2]);
@@ -156,7 +157,10 @@ function classify(mine, their, symbols) {
   const names = frames.map((f) => f.name);
   const outer = names.at(-1);
   const isSymbol = [...(symbols.get(mine.start) ?? [])].some((name) => sameName(outer, name));
-  if (named.length === 0) return isSymbol ? "more: a symbol that elfutils passes over" : null;
+  if (named.length === 0 && outer.startsWith(".plt")) return "more: what calls the dynamic linker";
+  if (named.length === 0 && isSymbol)
+    return outer.endsWith("@plt") ? "more: a stub" : "more: a symbol that elfutils passes over";
+  if (named.length === 0) return null;
   const sameNames =
     frames.length === their.length && names.every((name, i) => sameName(name, their[i].name));
   if (sameNames && frames.every((f, i) => f.at === their[i].at)) return "same";

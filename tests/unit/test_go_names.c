@@ -321,6 +321,30 @@ static void a_damaged_table_costs_answers_and_no_more(void **state)
     }
 }
 
+static void a_table_that_costs_too_much_ends_the_search(void **state)
+{
+    static const struct go_bytes_function around[] = {
+        {0x100, .name = "main.round", .files = {{4000, 0}}, .lines = {{4000, 3}},
+         .inlined = {{4000, 0}}, .calls = {{"main.a", 0, 1, 0, 4}, {"main.b", 0, 0, 0, 5}}}};
+    struct go_bytes bytes = bytes_of(GO_1_18, 1);
+    bytes.functions = around;
+    bytes.count = 1;
+    bytes.end = 0x2000;
+    _cleanup_(free_program) struct program p;
+    make_program(&bytes, GO_MODULE_1_18, &p);
+    uint64_t addresses[4000], start;
+    for (size_t i = 0; i < ARRAY_LEN(addresses); i++)
+        addresses[i] = TEXT + 0x100 + i;
+    _cleanup_(chains_free) struct chains *chains = NULL;
+    assert_int_equal(chains_new(&chains), 0);
+    assert_int_equal(find(&p, addresses, ARRAY_LEN(addresses), chains), -E2BIG);
+    const struct symbol_frame *frames;
+    uint32_t count;
+    assert_true(chains_find(chains, addresses[0], &start, &frames, &count));
+    assert_string_equal(frames[0].name, "main.round");
+    assert_false(chains_find(chains, addresses[3999], &start, &frames, &count));
+}
+
 /* ---- names */
 
 static void type_arguments_are_left_out_as_go_does(void **state)
@@ -398,6 +422,7 @@ int main(void)
         cmocka_unit_test(text_in_several_parts_is_left_alone),
         cmocka_unit_test(text_that_is_no_code_is_left_alone),
         cmocka_unit_test(a_damaged_table_costs_answers_and_no_more),
+        cmocka_unit_test(a_table_that_costs_too_much_ends_the_search),
         cmocka_unit_test(type_arguments_are_left_out_as_go_does),
         cmocka_unit_test(a_symbolizer_asks_once_also_of_what_go_does_not_know),
     };

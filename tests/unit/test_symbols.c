@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,7 @@
 #include "server/stream.h"
 #include "server/symbols.h"
 #include "symbol/elf.h"
+#include "symbol/symbol.h"
 #include "symbol/worker.h"
 #include "temp_dir.h"
 #include "wire/format.h"
@@ -99,7 +101,7 @@ static void place_of(const struct kit *kit, bool split, char ret[PATH_MAX])
     assert_int_equal(fs_mkdir_p(parent, 0755, NULL), 0);
 }
 
-static void run(const char *format, ...)
+__attribute__((format(printf, 1, 2))) static void run(const char *format, ...)
 {
     char command[3 * PATH_MAX];
     va_list args;
@@ -253,15 +255,15 @@ static void files_of_another_build_id_and_such_as_are_none_are_refused(void **st
     struct store_frame frame = frame_at(kit, place->address);
     char path[PATH_MAX];
     static const char *const commands[] = {
-        "cp /bin/true %s",
-        "head -c 100000 /dev/urandom >%s",
-        "head -c 3000 /proc/self/exe >%s",
-        "mkfifo %s",
+        "cp /bin/true",
+        "head -c 100000 /dev/urandom >",
+        "head -c 3000 /proc/self/exe >",
+        "mkfifo",
     };
     place_of(kit, false, path);
     for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
         unlink(path);
-        run(commands[i], path); /* NOLINT(clang-diagnostic-format-nonliteral) */
+        run("%s %s", commands[i], path);
         symbols_look_again(kit->symbols);
         assert_one(kit, frame, as_offset(place->address));
         assert_int_equal(counts_of(kit).debug_files_refused, i + 1);
@@ -418,6 +420,50 @@ static void no_time_is_no_file_read(void **state)
     assert_int_equal(counts_of(kit).symbols_asked, 0);
 }
 
+struct asker {
+    struct kit *kit;
+    uint64_t address;
+};
+
+static int count_frames(void *ctx, const struct symbol_frame *frames, uint32_t count)
+{
+    *(uint32_t *)ctx = count;
+    return 0;
+}
+
+static void *ask_often(void *ctx)
+{
+    struct asker *asker = ctx;
+    struct store_frame frame = frame_at(asker->kit, asker->address);
+    uint32_t count = 0;
+    for (int i = 0; i < 200 && count < 3; i++) {
+        struct symbols_ask ask;
+        int failed = 0;
+        if (symbols_find(asker->kit->symbols, &frame, false, count_frames, &count, &failed, &ask) ==
+            SYMBOLS_ASK)
+            symbols_learn(asker->kit->symbols, &ask, 1, NS_PER_SEC);
+        if (i % 4 == 0)
+            symbols_look_again(asker->kit->symbols);
+    }
+    return (void *)(uintptr_t)count;
+}
+
+static void several_threads_ask_at_once(void **state)
+{
+    struct kit *kit = *state;
+    const struct inlined_place *place = innermost(kit);
+    struct asker asker = {kit, place->address};
+    pthread_t threads[4];
+    put_debug_file(kit);
+    for (size_t i = 0; i < ARRAY_LEN(threads); i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, ask_often, &asker), 0);
+    for (size_t i = 0; i < ARRAY_LEN(threads); i++) {
+        void *count;
+        assert_int_equal(pthread_join(threads[i], &count), 0);
+        assert_int_equal((uintptr_t)count, 3);
+    }
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(int argc, char **argv)
@@ -437,6 +483,7 @@ int main(int argc, char **argv)
         T(the_deepest_stack_of_inlined_functions_is_within_bounds),
         T(what_is_remembered_stays_within_its_limit),
         T(no_time_is_no_file_read),
+        T(several_threads_ask_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

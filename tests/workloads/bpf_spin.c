@@ -14,7 +14,7 @@
 
 static const struct bpf_insn program[] = {
     {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 0},
-    {.code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = BPF_REG_0, .imm = 1},
+    {.code = BPF_ALU64 | BPF_ADD, .dst_reg = BPF_REG_0, .imm = 1},
     {.code = BPF_JMP | BPF_JLT | BPF_K, .dst_reg = BPF_REG_0, .imm = TURNS, .off = -2},
     {.code = BPF_JMP | BPF_EXIT},
 };
