@@ -4,9 +4,8 @@
 
 #include <stdbool.h>
 
-#define SHORT_NAME_MAX                                                        \
-    16384 /* bytes of either, with the NUL: WIRE_MAX_STRING; longer ones stay \
-           */
+/* Bytes of either, with the NUL, as of the wire's strings: a longer one stays. */
+#define SHORT_NAME_MAX 16384
 
 /* What has the name: one language's may look like another's. */
 enum name_of { NAME_OF_CODE, NAME_OF_JIT, NAME_OF_INLINED };

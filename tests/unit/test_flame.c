@@ -511,6 +511,7 @@ static void a_full_tree_keeps_the_samples_of_what_it_cuts(void **state)
     free(flame.nodes);
     strings_free(&flame.names);
     strings_free(&flame.objects);
+    strings_free(&flame.files);
 }
 
 /* The deepest stack there may be, below the most groups. */
