@@ -162,7 +162,8 @@ static int start_all(struct agent *a, const struct agent_options *o, struct err 
         .period_ns =
             o->replay ? (int64_t)a->recording.period_ns : NS_PER_SEC / (int64_t)o->frequency,
         .symbol_bytes = o->symbol_bytes,
-        .worker = "/proc/self/exe",
+        .worker = o->dwarf_ns ? "/proc/self/exe" : NULL,
+        .dwarf_ns = o->dwarf_ns,
         .jit = a->jit,
         .ksymbols = a->ksymbols,
         .exact = o->exact_addresses,

@@ -114,6 +114,7 @@ int builder_new(const struct builder_config *config, struct objects *objects,
         .counters = counters,
         .max_bytes = config->symbol_bytes,
         .worker = config->worker,
+        .dwarf_ns = config->dwarf_ns,
         .exact = config->exact,
     };
     int r = read_machine(b, config->node, err);

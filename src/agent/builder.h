@@ -20,6 +20,7 @@ struct builder_config {
     int64_t period_ns;
     size_t symbol_bytes;       /* cap on remembered names */
     const char *worker;        /* program that reads DWARF (symbol/worker.h); NULL: none */
+    int64_t dwarf_ns;          /* CPU time it may take for a window */
     struct jit *jit;           /* names of code made at run time; NULL: it has none */
     struct ksymbols *ksymbols; /* may be NULL; must outlive it */
     bool exact;                /* named frames keep the sample's address */

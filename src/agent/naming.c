@@ -25,10 +25,10 @@
 /* A module loaded since brings symbols; reading kallsyms costs some 100 ms. */
 #define KALLSYMS_RELOAD_NS (60 * NS_PER_SEC)
 
-/* In a window: CPU time, and what it may take on a busy machine. What is left open by then comes
- * with the next. */
-#define DWARF_CPU_NS  (600 * NS_PER_MS)
-#define DWARF_WAIT_NS (3 * NS_PER_SEC)
+/* What its CPU time may take on a busy machine. What is left open by then comes with the next
+ * window.
+ */
+#define DWARF_WAIT_SHARE 5
 
 struct naming {
     struct objects *objects;
@@ -36,6 +36,7 @@ struct naming {
     struct counters *counters;
     struct worker *worker;                    /* NULL: none */
     uint64_t workers_started, workers_failed; /* of it, counted already */
+    int64_t dwarf_ns;                         /* CPU time it may take for a window */
     struct symbolizer *symbolizer;
     struct kallsyms *kallsyms; /* NULL: hidden */
     int64_t kallsyms_loaded_ns;
@@ -73,6 +74,7 @@ int naming_new(const struct naming_config *config, struct naming **ret, struct e
     n->counters = config->counters;
     n->ksymbols = config->ksymbols;
     n->exact = config->exact;
+    n->dwarf_ns = config->dwarf_ns;
     int r = symbolizer_new(config->max_bytes, &n->symbolizer, err);
     if (r == 0 && config->worker)
         r = worker_new(config->worker, &n->worker, err);
@@ -102,8 +104,8 @@ void naming_free(struct naming **names)
 void naming_begin(struct naming *names)
 {
     if (names->worker)
-        symbolizer_use_worker(names->symbolizer, names->worker, DWARF_CPU_NS,
-                              clock_ns(CLOCK_MONOTONIC) + DWARF_WAIT_NS);
+        symbolizer_use_worker(names->symbolizer, names->worker, names->dwarf_ns,
+                              clock_ns(CLOCK_MONOTONIC) + names->dwarf_ns * DWARF_WAIT_SHARE);
 }
 
 void naming_end(struct naming *names)

@@ -38,6 +38,7 @@ struct naming_config {
     struct counters *counters;
     size_t max_bytes;   /* of files' symbols that are remembered */
     const char *worker; /* program that reads DWARF (symbol/worker.h); NULL: it is not read */
+    int64_t dwarf_ns;   /* CPU time it may take between naming_begin() and naming_end() */
     bool exact;         /* functions of files keep the sample's address, so that debug information
                            elsewhere can tell the line */
 };

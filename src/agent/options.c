@@ -45,6 +45,9 @@ static const struct option_def defs[] = {
      "Nodes in a window's tree of stacks; past it the rarest stacks go to [other], counted."},
     {"symbol-cache", OPTION_BYTES, AT(symbol_bytes), "SIZE", "16MiB", 1 << 20, UINT64_C(1) << 32,
      "Sampling", "Memory for names that were found once."},
+    {"dwarf-time", OPTION_DURATION, AT(dwarf_ns), "TIME", "600ms", 0, 60 * NS_PER_SEC, "Sampling",
+     "CPU time for lines and inlined functions, out of debug information, of each window; what it "
+     "does not suffice for comes with the next windows. 0s: they are not read."},
     {"exact-addresses", OPTION_BOOL, AT(exact_addresses), NULL, "false", 0, 0, "Sampling",
      "Send the address of each sample also where the function is known, so that a server that has "
      "debug files can tell lines and inlined functions. Batches grow by some 14 %."},

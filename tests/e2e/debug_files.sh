@@ -64,7 +64,8 @@ if have "$RUSTC" && "$RUSTC" --edition 2021 -O -g "$sources/inlined.rs" -o "$dir
 fi
 
 start_server
-start_agent --window 300s
+# All in one window, also what others run meanwhile.
+start_agent --window 300s --dwarf-time 20s
 for program in $programs; do
     case $program in
     dw-root) chroot "$dir/root" /dw-root 1.5 >"$dir/out" 2>&1 || bail "$program: $(cat "$dir/out")" ;;

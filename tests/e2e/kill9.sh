@@ -27,10 +27,10 @@ record() {
 start_some_agent() {
     if [ $((RANDOM % 2)) = 0 ]; then
         start_agent --window 1s
-        pause_ms=1500
+        pause_ms=2000
     else
         start_agent --window 1s --replay "$dir/recording"
-        pause_ms=300
+        pause_ms=800
     fi
 }
 
