@@ -173,7 +173,7 @@ else
     skip "node" "no node"
 fi
 if [ -n "$python" ]; then
-    check "Python's trampolines have names" share "^snake;" "total_of_cart_\[j\].*;price_of_item_\[j\]" 50
+    check "Python's trampolines have names" share "^snake;" "total_of_cart_\[j\].*;price_of_item_\[j\]" 20
 else
     skip "Python's trampolines have names" "no Python with -X perf"
 fi

@@ -160,6 +160,9 @@ function classify(mine, their, symbols) {
   if (named.length === 0 && outer.startsWith(".plt")) return "more: what calls the dynamic linker";
   if (named.length === 0 && isSymbol)
     return outer.endsWith("@plt") ? "more: a stub" : "more: a symbol that elfutils passes over";
+  /* nm calls a stub that the answer of an IFUNC fills *ABS*+0x1234@plt. */
+  const synthetic = [...(symbols.get(mine.start) ?? [])].some((name) => /^\*ABS\*.*@plt$/.test(name));
+  if (named.length === 0 && synthetic && outer.endsWith("@plt")) return "more: an IFUNC's stub";
   if (named.length === 0) return null;
   const sameNames =
     frames.length === their.length && names.every((name, i) => sameName(name, their[i].name));
