@@ -11,7 +11,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "agent/below.h"
 #include "agent/java_child.h"
 #include "agent/jit_process.h"
 #include "base/buf.h"
@@ -48,7 +47,7 @@ static const char *flag_against(const struct jit_process *p)
 static int read_below(int root, const char *path, size_t max, struct buf *text)
 {
     char self[32];
-    _cleanup_close_ int fd = below_open(root, path, O_RDONLY);
+    _cleanup_close_ int fd = fs_open_in_root(root, path, O_RDONLY | O_NOFOLLOW);
     struct stat st;
     if (fd < 0)
         return fd;

@@ -10,7 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "agent/below.h"
 #include "agent/maps.h"
 #include "base/buf.h"
 #include "base/cleanup.h"
@@ -130,7 +129,7 @@ static int open_dump(const struct jit_process *p, const struct maps_line *line)
     if (fd >= 0)
         return fd;
     _cleanup_close_ int root = openat(p->proc, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    return root < 0 ? -errno : below_open(root, line->path, O_RDONLY);
+    return root < 0 ? -errno : fs_open_in_root(root, line->path, O_RDONLY | O_NOFOLLOW);
 }
 
 static void find_dump(struct jit_process *p, const struct maps_line *line)
@@ -189,7 +188,7 @@ int jit_process_open_tmp(const struct jit_process *p)
     if (root < 0)
         return -errno;
     /* /tmp itself may be a link: not as the last component. */
-    return below_open(root, "tmp/.", O_PATH | O_DIRECTORY);
+    return fs_open_in_root(root, "tmp/.", O_PATH | O_DIRECTORY | O_NOFOLLOW);
 }
 
 static bool read_flags(int proc, const char *fd_name, unsigned *ret)
@@ -252,7 +251,7 @@ int jit_process_open_map(const struct jit_process *p, int tmp, pid_t number, str
     char name[32];
     struct stat st;
     snprintf(name, sizeof(name), "perf-%d.map", number);
-    _cleanup_close_ int fd = below_open(tmp, name, O_RDONLY);
+    _cleanup_close_ int fd = fs_open_in_root(tmp, name, O_RDONLY | O_NOFOLLOW);
     if (fd < 0)
         return err_errno(err, fd, "/tmp/%s of process %d", name, p->pid);
     if (fstat(fd, &st) < 0)

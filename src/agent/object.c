@@ -243,7 +243,7 @@ bool object_wants_open(struct objects *objects, struct object *object, uint32_t 
 static int open_below(const char *root, const char *path)
 {
     _cleanup_close_ int dir = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    return dir < 0 ? -errno : fs_open_in_root(dir, path);
+    return dir < 0 ? -errno : fs_open_in_root(dir, path, O_RDONLY);
 }
 
 uint8_t object_build_id(struct objects *objects, const struct object *object,

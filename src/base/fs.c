@@ -128,10 +128,8 @@ int fs_publish_at(int dirfd, const char *name, const void *bytes, size_t len, mo
     return 0;
 }
 
-#define OPEN_FLAGS (O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
-
 /* Directory by directory, through no link and not up again. */
-static int open_without_links(int root, const char *path)
+static int open_without_links(int root, const char *path, int flags)
 {
     _cleanup_close_ int dir = -1;
     for (path += strspn(path, "/"); *path;) {
@@ -145,8 +143,8 @@ static int open_without_links(int root, const char *path)
         path += strspn(path, "/");
         if (strcmp(name, "..") == 0)
             return -EXDEV;
-        int flags = *path ? O_PATH | O_DIRECTORY | O_CLOEXEC : OPEN_FLAGS;
-        int fd = openat(dir < 0 ? root : dir, name, flags | O_NOFOLLOW);
+        int step = *path ? O_PATH | O_DIRECTORY | O_CLOEXEC : flags;
+        int fd = openat(dir < 0 ? root : dir, name, step | O_NOFOLLOW);
         if (fd < 0)
             return -errno;
         if (!*path)
@@ -158,12 +156,15 @@ static int open_without_links(int root, const char *path)
     return -EISDIR;
 }
 
-int fs_open_in_root(int root, const char *path)
+int fs_open_in_root(int root, const char *path, int flags)
 {
-    struct open_how how = {.flags = OPEN_FLAGS, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
+    /* O_PATH does not go with the others, and does not wait. */
+    flags |= O_CLOEXEC | (flags & O_PATH ? 0 : O_NONBLOCK | O_NOCTTY);
+    struct open_how how = {.flags = (uint64_t)(unsigned)flags,
+                           .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
     int fd = (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
     if (fd >= 0)
         return fd;
     /* EPERM: container runtimes' filters that do not know the call. */
-    return errno == ENOSYS || errno == EPERM ? open_without_links(root, path) : -errno;
+    return errno == ENOSYS || errno == EPERM ? open_without_links(root, path, flags) : -errno;
 }

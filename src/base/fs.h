@@ -24,8 +24,9 @@ int fs_publish_at(int dirfd, const char *name, const void *bytes, size_t len, mo
 /* write(2) until all is written or it fails. */
 int fs_write_all(int fd, const void *bytes, size_t len);
 
-/* Opens a file of a process's own root for reading: an absolute path, and absolute links on it,
- * count from `root` (a directory's descriptor), and nothing leads out of it. Never waits for a FIFO
- * or a terminal; what was opened may be no regular file. Before Linux 5.6 only paths without any
- * link are found. The descriptor, or -errno. */
-int fs_open_in_root(int root, const char *path);
+/* Opens a file of a process's own root: an absolute path, and absolute links on it, count from
+ * `root` (a directory's descriptor), and nothing leads out of it. `flags` as for open(2): O_RDONLY
+ * or O_PATH, and with O_NOFOLLOW no link is followed at the end. Never waits for a FIFO or a
+ * terminal; what was opened may be no regular file. Before Linux 5.6 only paths without any link
+ * are found. The descriptor, or -errno. */
+int fs_open_in_root(int root, const char *path, int flags);

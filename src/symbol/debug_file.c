@@ -3,6 +3,7 @@
 #include "symbol/debug_file.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <lzma.h>
 #include <stdio.h>
@@ -146,7 +147,7 @@ static bool has_crc(int fd, const struct stat *st, uint32_t want, struct debug_f
 /* An ELF file of the same architecture that is not the file itself. */
 static int open_candidate(const struct search *s, int root, const char *path, struct stat *ret_st)
 {
-    _cleanup_close_ int fd = fs_open_in_root(root, path);
+    _cleanup_close_ int fd = fs_open_in_root(root, path, O_RDONLY);
     if (fd < 0)
         return fd;
     struct stat st;

@@ -14,7 +14,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "agent/below.h"
 #include "agent/jit_process.h"
 #include "agent/proc_status.h"
 #include "base/cleanup.h"
@@ -74,14 +73,15 @@ static void links_lead_below_the_root(void **state)
     assert_int_equal(symlinkat("/real/file", t->fd, "root/real/link"), 0);
     assert_int_equal(mkfifoat(t->fd, "root/real/fifo", 0644), 0);
     _cleanup_close_ int root = openat(t->fd, "root", O_PATH | O_DIRECTORY);
-    _cleanup_close_ int file = below_open(root, "tmp/file", O_RDONLY);
+    _cleanup_close_ int file = fs_open_in_root(root, "tmp/file", O_RDONLY | O_NOFOLLOW);
     assert_true(file >= 0);
-    _cleanup_close_ int fifo = below_open(root, "real/fifo", O_RDONLY); /* must not wait */
+    _cleanup_close_ int fifo =
+        fs_open_in_root(root, "real/fifo", O_RDONLY | O_NOFOLLOW); /* must not wait */
     assert_true(fifo >= 0);
-    assert_int_equal(below_open(root, "../secret", O_RDONLY), -ENOENT);
-    assert_int_equal(below_open(root, "out", O_RDONLY), -ELOOP);
-    assert_int_equal(below_open(root, "real/link", O_RDONLY), -ELOOP);
-    assert_int_equal(below_open(root, "nothing", O_RDONLY), -ENOENT);
+    assert_int_equal(fs_open_in_root(root, "../secret", O_RDONLY | O_NOFOLLOW), -ENOENT);
+    assert_int_equal(fs_open_in_root(root, "out", O_RDONLY | O_NOFOLLOW), -ELOOP);
+    assert_int_equal(fs_open_in_root(root, "real/link", O_RDONLY | O_NOFOLLOW), -ELOOP);
+    assert_int_equal(fs_open_in_root(root, "nothing", O_RDONLY | O_NOFOLLOW), -ENOENT);
 }
 
 /* ---- this process */
