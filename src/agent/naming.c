@@ -25,11 +25,6 @@
 /* A module loaded since brings symbols; reading kallsyms costs some 100 ms. */
 #define KALLSYMS_RELOAD_NS (60 * NS_PER_SEC)
 
-/* What its CPU time may take on a busy machine. What is left open by then comes with the next
- * window.
- */
-#define DWARF_WAIT_SHARE 5
-
 struct naming {
     struct objects *objects;
     bool exact;
@@ -105,7 +100,7 @@ void naming_begin(struct naming *names)
 {
     if (names->worker)
         symbolizer_use_worker(names->symbolizer, names->worker, names->dwarf_ns,
-                              clock_ns(CLOCK_MONOTONIC) + names->dwarf_ns * DWARF_WAIT_SHARE);
+                              clock_ns(CLOCK_MONOTONIC) + names->dwarf_ns);
 }
 
 void naming_end(struct naming *names)

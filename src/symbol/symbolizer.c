@@ -35,8 +35,9 @@
 /* DWARF that a worker died of, or found to make no sense. */
 #define RETRY_DWARF_NS (300 * NS_PER_SEC)
 
-/* One that had less time is not to blame for it. */
-#define FAIR_NS NS_PER_SEC
+/* Times in a row that reading came to nothing though there was time. A busy machine may be why, or a
+ * disk that has to be read; a file system that does not answer goes on like this. */
+#define LATE_MAX 3u
 
 struct object {
     struct symbol_key key;
@@ -44,6 +45,7 @@ struct object {
     struct chains *chains;
     bool has_chains; /* a source tells of single addresses */
     bool has_dwarf;
+    unsigned dwarf_late; /* times in a row */
     int64_t dwarf_retry_ns;
     int failure; /* 0 or why the last look at the file failed */
     int64_t retry_ns;
@@ -55,7 +57,8 @@ struct symbolizer {
     struct object *objects; /* the least recently used first */
     size_t max_bytes, bytes;
     struct worker *worker;                   /* NULL: DWARF is not read */
-    int64_t worker_left_ns, worker_until_ns; /* CPU time; by the clock */
+    int64_t worker_given_ns, worker_left_ns; /* CPU time */
+    int64_t worker_until_ns;                 /* by the clock */
     struct symbol_frame *frames;             /* handed out by the last call */
     size_t frame_room;
 };
@@ -95,7 +98,7 @@ void symbolizer_use_worker(struct symbolizer *s, struct worker *worker, int64_t 
                            int64_t until_ns)
 {
     s->worker = worker;
-    s->worker_left_ns = cpu_ns;
+    s->worker_given_ns = s->worker_left_ns = cpu_ns;
     s->worker_until_ns = until_ns;
 }
 
@@ -381,6 +384,7 @@ static int add_dwarf_chain(void *ctx, uint64_t address, uint64_t start,
         copy[i] = frames[i];
     if (count && answers_find(o->answers, address, &answer) && answer.name)
         copy[0].name = NULL;
+    o->dwarf_late = 0;
     return chains_add(o->chains, address, start, copy, count);
 }
 
@@ -404,12 +408,15 @@ static void find_dwarf(struct symbolizer *s, struct object *o, const struct file
         return;
     n = n < DWARF_ADDRESSES_MAX ? n : DWARF_ADDRESSES_MAX;
     int64_t before = worker_cpu_ns(s->worker);
-    bool is_fair = s->worker_until_ns - clock_ns(CLOCK_MONOTONIC) >= FAIR_NS;
+    bool had_time = s->worker_until_ns - clock_ns(CLOCK_MONOTONIC) >= s->worker_given_ns / 2;
     int r = worker_find_chains(s->worker, file->fd, f->fds.alt, addresses, n, s->worker_left_ns,
                                s->worker_until_ns, add_dwarf_chain, o, NULL);
     s->worker_left_ns -= worker_cpu_ns(s->worker) - before;
-    if (r < 0 && r != -ETIME && (r != -ETIMEDOUT || is_fair))
+    bool is_over = r == -ETIME || (r == -ETIMEDOUT && !(had_time && ++o->dwarf_late == LATE_MAX));
+    if (r < 0 && !is_over) {
+        o->dwarf_late = 0;
         o->dwarf_retry_ns = clock_ns(CLOCK_MONOTONIC) + RETRY_DWARF_NS;
+    }
 }
 
 /* That no source has a chain for an address is an answer too, once all of them were asked: DWARF

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # go.sh: the chains of functions of Go programs without DWARF are in the flamegraph, from where each
-# goroutine begins to the leaf: recursion over a stack that grew, methods behind interfaces, C that
-# calls Go back. Also of one stripped of its symbols, as Go has names of its own.
+# goroutine begins to the leaf: recursion over a stack that grew, methods behind interfaces, calls that
+# were inlined, C that calls Go back. Also of one stripped of its symbols, as Go has names of its own.
 # shellcheck source=tests/e2e/kit.sh disable=SC2119,SC2317
 . "${top_srcdir:?}/tests/e2e/kit.sh"
 sources=$top_srcdir/tests/workloads
@@ -20,6 +20,7 @@ build_go() { # output, source, flags...
 # .gopclntab alone.
 build_go go-recurse chains.go -ldflags=-w || { show "$dir/go.log"; bail "the workload does not compile"; }
 build_go go-bare chains.go "-ldflags=-s -w" || bail "no program without symbols"
+build_go go-inlined inlined.go "-ldflags=-s -w" || bail "no program with inlined calls"
 build_go go-pie chains.go -ldflags=-w -buildmode=pie || show "$dir/go.log"
 cp "$dir/go-recurse" "$dir/go-routines"
 cgo=yes
@@ -46,6 +47,7 @@ sleep 2
 run go-recurse recurse
 run go-bare recurse
 run go-routines goroutines
+run go-inlined
 [ ! -e "$dir/go-pie" ] || run go-pie recurse
 if [ -n "$cgo" ]; then
     run go-c c
@@ -65,6 +67,8 @@ fi
 check "goroutines" chain go-routines 'main\.spin' \
     'runtime\.goexit[^;]*;(main\.goroutines[^;]*;)?main\.work;main\.drawAll;(main\.\(\*square\)\.draw;)?main\.square\.draw;main\.burn;main\.spin'
 check "a recursion in a program without symbols" chain go-bare 'main\.spin' "$recursion"
+check "calls that were inlined into each other" chain go-inlined 'main\.\(\*mixer\)\.step_\[i\]' \
+    "${main}main\\.burn;main\\.mix_\\[i\\];main\\.\\(\\*mixer\\)\\.twice_\\[i\\];main\\.\\(\\*mixer\\)\\.step_\\[i\\]"
 if [ -n "$cgo" ]; then
     # C runs on the thread's stack, which knows nothing of the goroutine's.
     check "C, from where it was called" chain go-c c_burns 'runtime\.asmcgocall[^;]*;(_cgo_[^;]*;)?c_steps;c_burns'

@@ -56,13 +56,21 @@ kill_all() { # pids...
     for pid; do forget "$pid"; done
 }
 
+# On a busy machine an agent may take long to come so far.
+spooled() { grep -c 'batch spooled' "$agent_log"; }
+has_spooled_since() { [ "$(spooled)" -gt "$1" ]; }
+
 record
 killed_agents=0 killed_servers=0
 start_server
 start_some_agent
 for ((i = 0; i < kills; i++)); do
-    # A third at once after the start.
-    [ $((RANDOM % 3)) = 0 ] || random_pause $pause_ms
+    # A third at once after the start, the others when there is something to lose.
+    if [ $((RANDOM % 3)) != 0 ]; then
+        before=$(spooled)
+        random_pause $pause_ms
+        wait_until 20 has_spooled_since "$before"
+    fi
     victim=$((RANDOM % 3))
     pids=()
     [ $victim = 1 ] || pids+=("$agent_pid")
@@ -128,7 +136,7 @@ stored_once() {
         equal "$(status_of store.batches)" "$(lines_of "$dir/stored")"
 }
 check "no two batches have one number" equal "$(cat "$dir/twice")" ""
-check "there were more batches than kills" [ "$(lines_of "$dir/spooled")" -gt "$kills" ]
+check "there were batches to lose" [ "$(lines_of "$dir/spooled")" -ge $((kills / 2)) ]
 check "every batch that was in the spool is stored, with its samples" nothing_missing
 check "the server has no others" nothing_invented
 check "each is stored once" stored_once
