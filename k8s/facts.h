@@ -1,6 +1,7 @@
-/* facts.h: what a source (kubelet, the container runtime, log directories ...) says of pods and their
- * containers. Sources differ in what they know: what one does not say is NULL or 0, and another may
- * add it. Texts are as the source has them, and belong to whoever calls; a taker copies. */
+/* facts.h: what a source (kubelet, the container runtime, log directories ...) says of pods and
+ * their containers. Sources differ in what they know: what one does not say is NULL or 0, and
+ * another may add it. Texts are as the source has them, and belong to whoever calls; a taker
+ * copies. */
 #pragma once
 
 #include <stdbool.h>
@@ -62,5 +63,8 @@ struct container_fact {
 struct facts_sink {
     int (*pod)(void *ctx, const struct pod_fact *pod);
     int (*container)(void *ctx, const struct container_fact *container);
+    /* So many texts were left out, as beyond bounds or unprintable, since the last call. May be
+     * NULL. */
+    void (*dropped)(void *ctx, uint64_t texts);
     void *ctx;
 };

@@ -55,7 +55,8 @@ int fetch_new(const struct fetch_config *config, struct fetch **ret, struct err 
 void fetch_free(struct fetch **fetch);
 
 /* Appends the body of an answer of status 200. On failure `buf` is as it was, and the error has the
- * server's own words: the `message` of a Kubernetes Status, else the beginning of the body. */
+ * server's own words: the `message` of a Kubernetes Status, else the beginning of the body. Never
+ * -ENOENT, which means something else in a source. */
 int fetch_get(struct fetch *fetch, const struct fetch_request *request, struct buf *buf,
               struct err *err);
 

@@ -38,7 +38,8 @@ have() { # command, name of the case that needs it
     return 1
 }
 
-c_files() { find src unwind k8s tests -name node_modules -prune -o -name "$1" -type f -print 2>/dev/null | sort; }
+# Ours: not what protoc-c made, which in a build within the tree stands beside them.
+c_files() { find src unwind k8s tests -name node_modules -prune -o -name '*.pb-c.*' -o -name "$1" -type f -print 2>/dev/null | sort; }
 
 scripts() {
     find packaging tests src .ci -name node_modules -prune -o -type f -print 2>/dev/null |

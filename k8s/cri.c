@@ -1,0 +1,217 @@
+/* cri.c: finds the container runtimes of this machine and asks them. See cri.h. */
+#include "k8s/cri.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "k8s/fetch.h"
+
+#define TOTAL_NS           (4500 * NS_PER_MS)
+#define GRPC_UNIMPLEMENTED 12
+
+static const char *const places[] = {
+    "/run/containerd/containerd.sock",
+    "/run/crio/crio.sock",
+    "/var/run/dockershim.sock",
+    "/run/cri-dockerd.sock",
+    "/run/k3s/containerd/containerd.sock",
+    "/run/k0s/containerd.sock",
+    "/var/snap/microk8s/common/run/containerd.sock",
+};
+
+static const char *const services[] = {"runtime.v1.RuntimeService",
+                                       "runtime.v1alpha2.RuntimeService"};
+
+/* One socket. */
+struct runtime {
+    char *path;
+    struct fetch *fetch; /* NULL until it is asked */
+    size_t service;      /* that it knows, as far as known */
+    char name[16];       /* "": not asked yet */
+};
+
+struct cri {
+    struct runtime runtimes[ARRAY_LEN(places)];
+    size_t count;
+    bool looks; /* no socket was given */
+};
+
+static void cri_free(struct cri **cri)
+{
+    struct cri *c = *cri;
+    if (!c)
+        return;
+    for (size_t i = 0; i < c->count; i++) {
+        fetch_free(&c->runtimes[i].fetch);
+        free(c->runtimes[i].path);
+    }
+    free(c);
+    *cri = NULL;
+}
+
+static void free_self(void *self)
+{
+    struct cri *c = self;
+    cri_free(&c);
+}
+
+/* ---- one runtime */
+
+/* Each request has no fields, and so is an empty message: a frame of five zeros. -EOPNOTSUPP: the
+ * runtime does not know the service. */
+static int call(struct runtime *t, const char *method, int64_t until_ns, struct buf *answer,
+                struct err *err)
+{
+    static const char empty[5];
+    static const char *const headers[] = {"Content-Type: application/grpc", "TE: trailers", NULL};
+    char path[96];
+    snprintf(path, sizeof(path), "/%s/%s", services[t->service], method);
+    struct fetch_request request = {.path = path,
+                                    .headers = headers,
+                                    .body = empty,
+                                    .body_len = sizeof(empty),
+                                    .max_bytes = CRI_ANSWER_MAX};
+    answer->len = 0;
+    fetch_set_total(t->fetch, until_ns - clock_ns(CLOCK_MONOTONIC));
+    int r = fetch_get(t->fetch, &request, answer, err);
+    if (r < 0)
+        return r;
+    int status = fetch_grpc_status(t->fetch);
+    if (status < 0)
+        return err_set(err, -EPROTO,
+                       "%s: an answer without grpc-status; is this a runtime's "
+                       "socket?",
+                       t->path);
+    if (status > 0)
+        return err_set(err, status == GRPC_UNIMPLEMENTED ? -EOPNOTSUPP : -EPROTO,
+                       "%s: %s: gRPC status %d: %s", t->path, method, status,
+                       fetch_grpc_message(t->fetch));
+    r = cri_unframe(answer->data, answer->len, &answer->len, err);
+    return r < 0 ? err_wrap(err, r, "%s: %s", t->path, method) : 0;
+}
+
+/* Which runtime it is, and by the way which version of the interface it has: the older one is
+ * tried where the newer is unknown. */
+static int greet(struct runtime *t, int64_t until_ns, struct err *err)
+{
+    _cleanup_(buf_free) struct buf answer = {0};
+    int r = -EOPNOTSUPP;
+    for (t->service = 0; t->service < ARRAY_LEN(services); t->service++) {
+        r = call(t, "Version", until_ns, &answer, err);
+        if (r != -EOPNOTSUPP)
+            break;
+    }
+    if (r == 0)
+        r = cri_parse_version(answer.data, answer.len, t->name, err);
+    return r;
+}
+
+static int ask(struct runtime *t, int64_t until_ns, const struct facts_sink *sink, struct err *err)
+{
+    _cleanup_(buf_free) struct buf sandboxes = {0}, containers = {0};
+    struct fetch_config config = {.server = "http://localhost",
+                                  .unix_socket = t->path,
+                                  .user_agent = "podflamed/" PACKAGE_VERSION,
+                                  .http2 = true};
+    int r = t->fetch ? 0 : fetch_new(&config, &t->fetch, err);
+    if (r == 0 && !*t->name)
+        r = greet(t, until_ns, err);
+    if (r == 0)
+        r = call(t, "ListContainers", until_ns, &containers, err);
+    if (r == 0)
+        r = call(t, "ListPodSandbox", until_ns, &sandboxes, err);
+    if (r == 0)
+        r = cri_parse(sandboxes.data, sandboxes.len, containers.data, containers.len, t->name, sink,
+                      err);
+    if (r < 0) {
+        /* Another may stand there next time. */
+        fetch_free(&t->fetch);
+        t->name[0] = 0;
+    }
+    return r;
+}
+
+/* ---- all of them */
+
+static bool is_socket(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
+/* A runtime that is gone left its socket behind; one that does not speak the interface is dockerd's
+ * own. Neither is a fault where nobody named it. */
+static bool is_none(int r)
+{
+    return r == -EOPNOTSUPP || r == -ECONNREFUSED;
+}
+
+static int refresh(void *self, const struct facts_sink *sink, struct err *err)
+{
+    struct cri *c = self;
+    struct err why = {0};
+    int64_t until_ns = clock_ns(CLOCK_MONOTONIC) + TOTAL_NS;
+    size_t answered = 0;
+    if (!c->looks)
+        return ask(&c->runtimes[0], until_ns, sink, err);
+    for (size_t i = 0; i < c->count; i++) {
+        struct runtime *t = &c->runtimes[i];
+        if (!is_socket(t->path))
+            continue;
+        int r = ask(t, until_ns, sink, &why);
+        answered += r == 0;
+        if (r < 0 && !is_none(r))
+            return err_set(err, r, "%s", why.text);
+    }
+    if (answered)
+        return 0;
+    return why.code ? err_set(err, -ENOENT, "no container runtime: %s", why.text)
+                    : err_set(err, -ENOENT,
+                              "no container runtime's socket in any of the usual places, as %s",
+                              c->runtimes[0].path);
+}
+
+static const struct source_ops cri_ops = {.name = "cri", .refresh = refresh, .free = free_self};
+
+static int add(struct cri *c, const char *root, const char *path)
+{
+    struct runtime *t = &c->runtimes[c->count];
+    if (asprintf(&t->path, "%s%s", root ? root : "", path) < 0) {
+        t->path = NULL;
+        return -ENOMEM;
+    }
+    c->count++;
+    return 0;
+}
+
+int cri_source_new(const struct cri_config *config, struct source *ret, struct err *err)
+{
+    _cleanup_(cri_free) struct cri *c = calloc(1, sizeof(*c));
+    const char *socket = config->socket;
+    if (!c)
+        return err_errno(err, -ENOMEM, "preparing to ask the container runtime");
+    if (socket && strncmp(socket, "unix://", 7) == 0)
+        socket += 7;
+    if (socket && socket[0] != '/')
+        return err_set(err, -EINVAL, "cri-socket is \"%s\"; it must be a socket's path, as %s",
+                       config->socket, places[0]);
+    c->looks = !socket;
+    int r = 0;
+    if (socket)
+        r = add(c, NULL, socket);
+    for (size_t i = 0; r == 0 && !socket && i < ARRAY_LEN(places); i++)
+        r = add(c, config->root, places[i]);
+    if (r < 0)
+        return err_errno(err, r, "preparing to ask the container runtime");
+    *ret = (struct source){&cri_ops, TAKE_PTR(c)};
+    return 0;
+}

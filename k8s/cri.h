@@ -1,0 +1,37 @@
+/* cri.h: pods and containers as the container runtime knows them: containerd, CRI-O, and dockerd by
+ * cri-dockerd, through the Container Runtime Interface (gRPC on a socket of the machine). Knows
+ * sandboxes, and each container from the moment it is made; but neither controller, phase nor
+ * address. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "k8s/facts.h"
+#include "k8s/source.h"
+
+struct err;
+
+#define CRI_ANSWER_MAX (32u << 20) /* kubelet's own limit is 16 MiB */
+
+struct cri_config {
+    const char *socket; /* path, with or without unix://; NULL: looked for in the usual places */
+    const char *root;   /* in front of the usual places; NULL: "" */
+};
+
+/* Copies what it is given. Where it looks by itself it asks every runtime that is there and speaks
+ * the interface; a dockerd's own containerd does not. */
+int cri_source_new(const struct cri_config *config, struct source *ret, struct err *err);
+
+/* The facts of two answers, each a protobuf message without gRPC's frame. Sandboxes give pods, and
+ * a container each. `runtime` may be NULL. -EBADMSG: no such message. */
+int cri_parse(const uint8_t *sandboxes, size_t sandboxes_len, const uint8_t *containers,
+              size_t containers_len, const char *runtime, const struct facts_sink *sink,
+              struct err *err);
+
+/* The runtime's name of an answer to Version, as cgroup.h has it. */
+int cri_parse_version(const uint8_t *version, size_t len, char ret[16], struct err *err);
+
+/* Moves out of a gRPC body: joins the messages' frames to one message at the front of `body` and
+ * gives its length. -EBADMSG: cut off, or compressed, which was not asked for. */
+int cri_unframe(uint8_t *body, size_t len, size_t *ret_len, struct err *err);
