@@ -17,6 +17,7 @@
 #include "agent/object.h"
 #include "agent/opener.h"
 #include "agent/options.h"
+#include "agent/pod_sources.h"
 #include "agent/recording.h"
 #include "agent/sampler.h"
 #include "agent/ship.h"
@@ -28,6 +29,8 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "k8s/cgroup.h"
+#include "k8s/sources.h"
 
 #define FIRST_WINDOW_NS (5 * NS_PER_SEC)
 #define TABLES_WAIT_NS  (10 * NS_PER_SEC) /* of a replay, for what it asked for in a turn */
@@ -41,6 +44,7 @@ struct agent {
     struct opener *opener;
     struct jit *jit;
     struct tables *tables;
+    struct pod_sources pod_sources;
     struct namer *namer;
     struct sampler *sampler;
     struct replay *replay;
@@ -67,6 +71,15 @@ static void take_open(void *ctx, struct object *object, const struct object_plac
 static bool take_made(void *ctx, const struct process *process, uint32_t window)
 {
     return jit_ask(((struct agent *)ctx)->jit, process, window);
+}
+
+/* A container that starts should have its name before its samples are named. */
+static void take_cgroup(void *ctx, const char *path)
+{
+    struct cgroup_id id;
+    cgroup_parse_path(path, strlen(path), &id);
+    if (id.container_id[0] || id.pod_uid[0])
+        sources_wake(((struct agent *)ctx)->pod_sources.sources);
 }
 
 /* ---- starting */
@@ -133,7 +146,12 @@ static int start_sampler(struct agent *a, const struct agent_options *o, struct 
         .record = o->record,
     };
     struct collector_sinks sinks = {
-        .window = take_window, .open = take_open, .made = take_made, .ctx = a};
+        .window = take_window,
+        .open = take_open,
+        .made = take_made,
+        .cgroup = take_cgroup,
+        .ctx = a,
+    };
     return sampler_start(&config, &sinks, a->objects, &a->counters, &a->sampler, err);
 }
 
@@ -155,6 +173,8 @@ static int start_all(struct agent *a, const struct agent_options *o, struct err 
         r = replay_open(o->replay, &a->replay, &a->recording, err);
     if (r == 0 && !o->replay)
         r = jit_start(&a->counters, &a->jit, err);
+    if (r == 0)
+        r = pod_sources_start(o, &a->counters, &a->pod_sources, err);
     if (r < 0)
         return r;
     struct builder_config config = {
@@ -166,14 +186,16 @@ static int start_all(struct agent *a, const struct agent_options *o, struct err 
         .dwarf_ns = o->dwarf_ns,
         .jit = a->jit,
         .ksymbols = a->ksymbols,
+        .pods = a->pod_sources.pods,
         .exact = o->exact_addresses,
     };
-    r = namer_start(&config, a->objects, a->opener, &a->counters, a->spool, a->ship, &a->namer,
-                    err);
+    struct namer_inputs inputs = {a->opener, a->pod_sources.identity};
+    r = namer_start(&config, a->objects, &inputs, &a->counters, a->spool, a->ship, &a->namer, err);
     if (r == 0 && !o->replay)
         r = start_sampler(a, o, err);
     if (r == 0 && o->metrics_listen && o->metrics_listen[0]) {
-        struct status_sources sources = {&a->counters, a->spool, a->ship, a->namer, a->sampler};
+        struct status_sources sources = {&a->counters, a->spool,   a->ship,
+                                         a->namer,     a->sampler, a->pod_sources.sources};
         r = status_start(o->metrics_listen, &sources, &a->status, err);
     }
     return r;
@@ -224,6 +246,7 @@ void agent_stop(struct agent **agent)
     sampler_stop(&a->sampler);
     tables_stop(&a->tables);
     namer_stop(&a->namer);
+    pod_sources_stop(&a->pod_sources);
     jit_stop(&a->jit);
     opener_stop(&a->opener);
     ship_stop(&a->ship, a->shutdown_ns);

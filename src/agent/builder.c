@@ -21,6 +21,7 @@
 #include "base/fs.h"
 #include "base/strings.h"
 #include "k8s/cgroup.h"
+#include "k8s/pods.h"
 #include "symbol/jit_name.h"
 #include "wire/batch.h"
 
@@ -32,6 +33,7 @@ struct builder {
     struct objects *objects;
     struct counters *counters;
     struct naming *names;
+    struct pods *pods;
 
     /* Of the batch being built. */
     struct strings strings;
@@ -102,6 +104,7 @@ int builder_new(const struct builder_config *config, struct objects *objects,
     b->period_ns = config->period_ns;
     b->objects = objects;
     b->counters = counters;
+    b->pods = config->pods;
     b->strings.max_count = WIRE_MAX_STRINGS;
     frames_init(&b->frames, &b->strings, objects);
     table_init(&b->stacks, sizeof(struct batch_stack), offsetof(struct batch_stack, methods),
@@ -231,13 +234,26 @@ static int add_label(struct builder *b, uint32_t process, const char *key, const
 static int add_labels(struct builder *b, uint32_t process, const char *cgroup_path)
 {
     struct cgroup_id id;
+    struct pod_names names = {0};
     cgroup_parse_path(cgroup_path, strlen(cgroup_path), &id);
-    int r = add_label(b, process, "pod_uid", id.pod_uid);
-    if (r == 0)
-        r = add_label(b, process, "container_id", id.container_id);
-    if (r == 0)
-        r = add_label(b, process, "runtime", id.runtime);
-    return r == 0 ? add_label(b, process, "unit", id.unit) : r;
+    if (b->pods && (id.container_id[0] || id.pod_uid[0]))
+        pods_find(b->pods, id.container_id, id.pod_uid, &names);
+    const struct {
+        const char *key, *value;
+    } labels[] = {
+        {"namespace", names.namespace},
+        {"pod", names.pod},
+        {"container", names.container},
+        {"workload", names.workload},
+        {"pod_uid", id.pod_uid[0] ? id.pod_uid : names.pod_uid},
+        {"container_id", id.container_id},
+        {"runtime", id.runtime[0] ? id.runtime : names.runtime},
+        {"unit", id.unit},
+    };
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < ARRAY_LEN(labels); i++)
+        r = add_label(b, process, labels[i].key, labels[i].value);
+    return r;
 }
 
 static int build_processes(struct builder *b, const struct window *w)

@@ -13,6 +13,7 @@ struct err;
 struct jit;
 struct ksymbols;
 struct objects;
+struct pods;
 struct window;
 
 struct builder_config {
@@ -23,6 +24,7 @@ struct builder_config {
     int64_t dwarf_ns;          /* CPU time it may take for a window */
     struct jit *jit;           /* names of code made at run time; NULL: it has none */
     struct ksymbols *ksymbols; /* may be NULL; must outlive it */
+    struct pods *pods;         /* names of pods and containers; NULL: none; must outlive it */
     bool exact;                /* named frames keep the sample's address */
 };
 

@@ -328,6 +328,8 @@ int collector_take_record(void *collector, const struct record *record)
         counter_add(c->counters, throttles, 1);
         return 0;
     case RECORD_CGROUP:
+        if (c->sinks.cgroup)
+            c->sinks.cgroup(c->sinks.ctx, record->cgroup.path);
         return cgroups_add(c->cgroups, record->cgroup.id, record->cgroup.path);
     case RECORD_KSYMBOL:
         return c->config.ksymbols ? ksymbols_apply(c->config.ksymbols, record) : 0;

@@ -55,6 +55,9 @@ struct collector_sinks {
      * comes where other code was. NULL: nobody names it. */
     bool (*made)(void *ctx, const struct process *process, uint32_t window);
 
+    /* A cgroup was made. NULL: nobody asks. */
+    void (*cgroup)(void *ctx, const char *path);
+
     /* What the copied stacks of a finished window were needed for; NULL: nobody asks. */
     void (*dumps)(void *ctx, const struct stacker_dumps *dumps);
     void *dumps_ctx;

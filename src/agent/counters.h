@@ -59,6 +59,8 @@
     X(unsymbolized_no_symbol, "Samples whose innermost frame has no name: no symbol covers it.")   \
     X(unsymbolized_jit, "Samples whose innermost frame has no name: memory without a file.")       \
     X(unsymbolized_kernel, "Samples whose innermost frame has no name: not in kallsyms.")          \
+    X(samples_excluded, "Samples of pods, or of none, that include and exclude leave out.")        \
+    X(samples_unidentified, "Samples left out since include or exclude ask what is not known.")    \
     X(windows, "Windows closed.")                                                                  \
     X(windows_dropped, "Windows lost because naming did not keep up, or memory ran out.")          \
     X(batches_failed, "Batches that could not be encoded or spooled.")

@@ -8,6 +8,7 @@
 
 #include "agent/builder.h"
 #include "agent/counters.h"
+#include "agent/identity.h"
 #include "agent/jit.h"
 #include "agent/opener.h"
 #include "agent/priority.h"
@@ -24,10 +25,11 @@
 #define QUEUE_MAX    4u
 #define OPEN_WAIT_NS (2 * NS_PER_SEC)
 #define JIT_WAIT_NS  (3 * NS_PER_SEC)
+#define PODS_WAIT_NS (2 * NS_PER_SEC)
 
 struct namer {
     struct builder *builder;
-    struct opener *opener;
+    struct namer_inputs in;
     struct jit *jit;
     struct counters *counters;
     struct counters_snapshot sent;
@@ -59,12 +61,14 @@ static uint32_t fill_counters(const struct counters_snapshot *now,
     return COUNTER_COUNT;
 }
 
-static int name_window(struct namer *n, const struct window *window, struct err *err)
+static int name_window(struct namer *n, struct window *window, struct err *err)
 {
     struct batch batch;
     struct batch_counter counters[COUNTER_COUNT];
     _cleanup_(buf_free) struct buf bytes = {0};
-    int r = builder_build(n->builder, window, &batch, err);
+    int r = n->in.identity ? identity_select(n->in.identity, window, err) : 0;
+    if (r == 0)
+        r = builder_build(n->builder, window, &batch, err);
     if (r < 0)
         return r;
     struct counters_snapshot now = counters_read(n->counters);
@@ -87,8 +91,10 @@ static int name_window(struct namer *n, const struct window *window, struct err 
 static void finish_window(struct namer *n, struct window *window)
 {
     struct err err = {0};
-    if (n->opener)
-        opener_wait(n->opener, OPEN_WAIT_NS);
+    if (n->in.opener)
+        opener_wait(n->in.opener, OPEN_WAIT_NS);
+    if (n->in.identity)
+        identity_wait(n->in.identity, window, PODS_WAIT_NS);
     if (n->jit)
         jit_wait(n->jit, window->number, JIT_WAIT_NS);
     if (name_window(n, window, &err) < 0) {
@@ -139,14 +145,14 @@ static uint64_t first_seq(struct spool *spool)
     return seq > last ? seq : last + 1;
 }
 
-int namer_start(const struct builder_config *config, struct objects *objects, struct opener *opener,
-                struct counters *counters, struct spool *spool, struct ship *ship,
-                struct namer **ret, struct err *err)
+int namer_start(const struct builder_config *config, struct objects *objects,
+                const struct namer_inputs *inputs, struct counters *counters, struct spool *spool,
+                struct ship *ship, struct namer **ret, struct err *err)
 {
     struct namer *n = calloc(1, sizeof(*n));
     if (!n)
         return err_errno(err, -ENOMEM, "the namer");
-    n->opener = opener;
+    n->in = *inputs;
     n->jit = config->jit;
     n->counters = counters;
     n->spool = spool;

@@ -8,6 +8,7 @@
 struct builder_config;
 struct counters;
 struct err;
+struct identity;
 struct namer;
 struct jit;
 struct objects;
@@ -16,10 +17,16 @@ struct ship;
 struct spool;
 struct window;
 
-/* `opener`, the config's `jit` and `ship` may be NULL. All must outlive it. */
-int namer_start(const struct builder_config *config, struct objects *objects, struct opener *opener,
-                struct counters *counters, struct spool *spool, struct ship *ship,
-                struct namer **ret, struct err *err);
+/* What it waits for before it names a window; each may be NULL. */
+struct namer_inputs {
+    struct opener *opener;
+    struct identity *identity; /* also says which samples are wanted */
+};
+
+/* The config's `jit`, and `ship`, may be NULL. All must outlive it. */
+int namer_start(const struct builder_config *config, struct objects *objects,
+                const struct namer_inputs *inputs, struct counters *counters, struct spool *spool,
+                struct ship *ship, struct namer **ret, struct err *err);
 
 /* Takes the window over. Never waits: when naming is so far behind that several windows queue up,
  * the window is dropped and counted. With `wait` it waits for room instead (a replay has time). */

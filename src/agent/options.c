@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "k8s/selector.h"
 
 #define AT(member) offsetof(struct agent_options, member)
 
@@ -59,6 +60,22 @@ static const struct option_def defs[] = {
      "Run the sampling thread at SCHED_FIFO where allowed, so that a loaded machine loses no "
      "records."},
 
+    {"pod-logs", OPTION_STRING, AT(pod_logs), "DIR", NULL, 0, 0, "Pods",
+     "Name pods and containers by their log directories, DIR/pods and DIR/containers; by default "
+     "those in /var/log, if they are there. Empty: do not."},
+    {"pod-info", OPTION_STRING, AT(pod_info), "DIR", NULL, 0, 0, "Pods",
+     "Where podflamed's own pod has a downward API volume with its labels and annotations; by "
+     "default /etc/podinfo, if it is there. Empty: do not look, nor at the variables "
+     "PODFLAME_NAMESPACE, PODFLAME_POD_NAME, PODFLAME_POD_UID and PODFLAME_NODE_NAME."},
+    {"include", OPTION_STRING, AT(include), "PODS", NULL, 0, 0, "Pods",
+     "Keep samples of these pods only, as in namespace=shop,pod=web-*;label.tier=test: pods for "
+     "which all terms of one selector hold, with * and ? for any text and character. Samples of "
+     "what is in no pod are not kept then."},
+    {"exclude", OPTION_STRING, AT(exclude), "PODS", NULL, 0, 0, "Pods",
+     "Keep no samples of these pods, nor of any of which is not known whether they are meant, for "
+     "want of their names or labels. What is left out is not in any batch; it is counted as "
+     "samples_excluded and samples_unidentified."},
+
     {"node", OPTION_STRING, AT(node), "NAME", NULL, 0, 0, "General",
      "This machine's name in the data; by default its host name."},
     {"metrics-listen", OPTION_STRING, AT(metrics_listen), "ADDR", "127.0.0.1:7358", 0, 0, "General",
@@ -100,6 +117,13 @@ const struct option_set agent_option_set = {
     .default_file = "/etc/podflame/podflamed.conf",
 };
 
+static int check_selectors(const char *name, const char *text, struct err *err)
+{
+    _cleanup_(selectors_free) struct selectors *selectors = NULL;
+    int r = text ? selectors_parse(text, &selectors, err) : 0;
+    return r < 0 ? err_wrap(err, r, "%s", name) : 0;
+}
+
 int agent_options_check(const struct agent_options *options, struct err *err)
 {
     enum log_level level;
@@ -116,5 +140,6 @@ int agent_options_check(const struct agent_options *options, struct err *err)
         return err_set(err, -EINVAL, "ring-bytes must be at least twice stack-bytes");
     if (options->record && options->replay)
         return err_set(err, -EINVAL, "record and replay exclude each other");
-    return 0;
+    r = check_selectors("include", options->include, err);
+    return r < 0 ? r : check_selectors("exclude", options->exclude, err);
 }

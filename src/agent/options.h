@@ -12,6 +12,8 @@ struct agent_options {
     uint64_t frequency, stack_bytes, stack_bytes_max, ring_bytes, spool_bytes, symbol_bytes,
         table_bytes, table_disk_bytes, max_stacks;
     bool realtime, exact_addresses;
+    /* Pods */
+    char *pod_logs, *pod_info, *include, *exclude;
 };
 
 extern const struct option_set agent_option_set;

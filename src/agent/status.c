@@ -16,10 +16,12 @@
 #include "agent/spool.h"
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/listen.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "k8s/sources.h"
 
 struct status {
     struct MHD_Daemon *daemon;
@@ -80,6 +82,65 @@ static void write_sampler(struct buf *b, struct sampler *sampler)
     one(b, "podflamed_drains_total", METRICS_COUNTER, "Times the rings were drained.", s.drains);
 }
 
+/* One number of each source. */
+static void write_source_values(struct buf *b, const struct source_status *all, size_t count,
+                                const char *name, enum metrics_type type, const char *help,
+                                uint64_t (*value)(const struct source_status *))
+{
+    metrics_family(b, name, type, help);
+    for (size_t i = 0; i < count; i++)
+        metrics_u64(b, name, METRICS_LABELS({"source", all[i].name}), value(&all[i]));
+}
+
+#define SOURCE_VALUES(X)                                                                        \
+    X(up, "", METRICS_GAUGE, "Whether a source of pods' names answers.", s->state == SOURCE_OK) \
+    X(pods, "", METRICS_GAUGE, "Pods in its last answer.", s->counts.pods)                      \
+    X(containers, "", METRICS_GAUGE, "Containers in its last answer.", s->counts.containers)    \
+    X(left_out, "", METRICS_GAUGE, "Facts of it that were too many or broken.",                 \
+      s->counts.left_out)                                                                       \
+    X(answers, "_total", METRICS_COUNTER, "How often it has answered.", s->answers)             \
+    X(failures, "_total", METRICS_COUNTER, "How often it has failed.", s->failures)
+
+#define X(name, suffix, type, help, expression)                  \
+    static uint64_t source_##name(const struct source_status *s) \
+    {                                                            \
+        return expression;                                       \
+    }
+SOURCE_VALUES(X)
+#undef X
+
+/* The state in words, with what is wrong. */
+static void write_source_states(struct buf *b, const struct source_status *all, size_t count)
+{
+    static const char state[] = "podflamed_source_state_seconds",
+                      age[] = "podflamed_source_age_seconds";
+    metrics_family(b, state, METRICS_GAUGE, "How long a source has been in its state.");
+    for (size_t i = 0; i < count; i++)
+        metrics_double(b, state,
+                       METRICS_LABELS({"source", all[i].name},
+                                      {"state", source_state_word(all[i].state)},
+                                      {"error", all[i].error}),
+                       (double)all[i].since_ns / (double)NS_PER_SEC);
+    metrics_family(b, age, METRICS_GAUGE, "How old its last answer is.");
+    for (size_t i = 0; i < count; i++)
+        if (all[i].age_ns >= 0)
+            metrics_double(b, age, METRICS_LABELS({"source", all[i].name}),
+                           (double)all[i].age_ns / (double)NS_PER_SEC);
+}
+
+static void write_sources(struct buf *b, struct sources *sources)
+{
+    struct source_status all[PODS_RANKS];
+    size_t count = 0;
+    for (int rank = 0; rank < PODS_RANKS; rank++)
+        count += sources_status(sources, (enum pods_rank)rank, &all[count]);
+#define X(name, suffix, type, help, expression) \
+    write_source_values(b, all, count, "podflamed_source_" #name suffix, type, help, source_##name);
+    SOURCE_VALUES(X)
+#undef X
+    write_source_states(b, all, count);
+}
+
 /* Names as the Prometheus client libraries have them. */
 static void write_self(struct buf *b, struct namer *namer)
 {
@@ -116,6 +177,7 @@ static enum MHD_Result answer_metrics(struct status *s, struct MHD_Connection *c
     write_spool(&b, s->sources.spool);
     write_ship(&b, s);
     write_sampler(&b, s->sources.sampler);
+    write_sources(&b, s->sources.sources);
     write_self(&b, s->sources.namer);
     return answer_text(c, MHD_HTTP_OK, METRICS_CONTENT_TYPE, b.data, b.len);
 }

@@ -6,6 +6,7 @@ struct err;
 struct namer;
 struct sampler;
 struct ship;
+struct sources;
 struct spool;
 struct status;
 
@@ -15,6 +16,7 @@ struct status_sources {
     struct ship *ship; /* may be NULL */
     struct namer *namer;
     struct sampler *sampler; /* may be NULL */
+    struct sources *sources; /* of pods */
 };
 
 /* `address`: HOST:PORT; the one that was got is logged. The sources must outlive it. */

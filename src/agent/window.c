@@ -342,3 +342,107 @@ int window_make_room(struct window *window, uint32_t frames)
     window->fold_after = window->sample_count + window->limits.max_samples / 16;
     return fold_rare(window);
 }
+
+/* ---- what is not wanted */
+
+static int keep_rows(struct window *w, const uint8_t *wanted, uint32_t *new_row)
+{
+    struct table kept;
+    table_init(&kept, w->processes.row_size, w->processes.key_size, w->processes.max);
+    int r = 0;
+    for (uint32_t i = 0; r >= 0 && i < w->processes.count; i++) {
+        const struct window_process *p = table_row(&w->processes, i);
+        if (wanted[i] && (r = table_add(&kept, p, &new_row[i])) >= 0)
+            memcpy(table_row(&kept, new_row[i]), p, sizeof(*p));
+    }
+    if (r < 0) {
+        table_free(&kept);
+        return r;
+    }
+    for (uint32_t i = 0; i < w->processes.count; i++)
+        if (!wanted[i])
+            clear_process(table_row(&w->processes, i));
+    table_free(&w->processes);
+    w->processes = kept;
+    return 0;
+}
+
+static int keep_wanted(struct window *w, const uint8_t *wanted, const uint32_t *new_process,
+                       uint32_t *new_row, struct table *nodes, struct table *samples)
+{
+    for (uint32_t i = 0; i < w->samples.count; i++) {
+        const struct window_sample *old = table_row(&w->samples, i);
+        struct window_sample s = *old;
+        uint32_t row;
+        if (!wanted[s.process])
+            continue;
+        int r = keep_node(&w->nodes, s.stack, nodes, new_row);
+        if (r < 0)
+            return r;
+        s.process = new_process[s.process];
+        s.stack = new_row[s.stack];
+        if ((r = table_add(samples, &s, &row)) < 0)
+            return r;
+        ((struct window_sample *)table_row(samples, row))->count = old->count;
+        ((struct window_node *)table_row(nodes, s.stack))->methods |=
+            node_at(w, old->stack)->methods;
+    }
+    return 0;
+}
+
+/* Naming closes the file of each object that has nodes. */
+static int close_unused(struct window *w)
+{
+    _cleanup_free_ uint8_t *used = calloc(w->objects.count, 1);
+    if (!used)
+        return -ENOMEM;
+    for (uint32_t i = 1; i < w->nodes.count; i++)
+        used[node_at(w, i)->object] = 1;
+    for (uint32_t i = 0; i < w->objects.count; i++) {
+        const struct window_object *o = table_row(&w->objects, i);
+        if (!used[i] && o->object)
+            object_close(w->registry, o->object, w->number);
+    }
+    return 0;
+}
+
+static void discount(struct window *w, const uint8_t *wanted)
+{
+    for (uint32_t i = 0; i < w->samples.count; i++) {
+        const struct window_sample *s = table_row(&w->samples, i);
+        if (wanted[s->process])
+            continue;
+        w->sample_count -= s->count;
+        if (is_other(node_at(w, s->stack)))
+            w->other_count -= s->count;
+    }
+}
+
+int window_keep_processes(struct window *window, const uint8_t *wanted)
+{
+    struct window *w = window;
+    _cleanup_free_ uint32_t *new_process = calloc(w->processes.count + 1, sizeof(*new_process));
+    _cleanup_free_ uint32_t *new_row = malloc(w->nodes.count * sizeof(*new_row));
+    if (!new_process || !new_row)
+        return -ENOMEM;
+    memset(new_row, 0xff, w->nodes.count * sizeof(*new_row));
+    struct table nodes, samples;
+    table_init(&nodes, w->nodes.row_size, w->nodes.key_size, 0);
+    table_init(&samples, w->samples.row_size, w->samples.key_size, w->samples.max);
+    discount(w, wanted);
+    int r = table_add(&nodes, table_row(&w->nodes, 0), &new_row[0]);
+    if (r >= 0)
+        r = keep_rows(w, wanted, new_process);
+    if (r >= 0)
+        r = keep_wanted(w, wanted, new_process, new_row, &nodes, &samples);
+    if (r < 0) {
+        table_free(&nodes);
+        table_free(&samples);
+        return r;
+    }
+    table_free(&w->nodes);
+    table_free(&w->samples);
+    w->nodes = nodes;
+    w->samples = samples;
+    return close_unused(w);
+}

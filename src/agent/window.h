@@ -109,5 +109,10 @@ int window_add_made(struct window *window, uint32_t parent, const struct window_
 int window_add_sample(struct window *window, const struct window_key *key, uint32_t stack,
                       uint32_t methods);
 
+/* Takes out whatever is of processes whose row in `wanted` is 0, and of no other: samples,
+ * processes, nodes; files that only these mapped are closed. Rows of nodes, processes and samples
+ * change with it. -ENOMEM; then the window must not be used. */
+int window_keep_processes(struct window *window, const uint8_t *wanted);
+
 /* A sample whose stack had no place. -ENOSPC past the limit on samples. */
 int window_add_other(struct window *window, const struct window_key *key, uint32_t methods);

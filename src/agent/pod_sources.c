@@ -1,0 +1,67 @@
+/* pod_sources.c: takes settings, gives the table of pods with its sources. See pod_sources.h. */
+#include "agent/pod_sources.h"
+
+#include "agent/identity.h"
+#include "agent/options.h"
+#include "base/err.h"
+#include "k8s/downward.h"
+#include "k8s/log_dirs.h"
+#include "k8s/pods.h"
+#include "k8s/selector.h"
+#include "k8s/source.h"
+#include "k8s/sources.h"
+
+static bool is_off(const char *setting)
+{
+    return setting && !setting[0];
+}
+
+static int add_log_dirs(struct sources *sources, const char *dir, struct err *err)
+{
+    struct source source;
+    int r = log_dirs_source_new(dir, &source, err);
+    return r < 0 ? r : sources_add(sources, PODS_LOG_DIRS, source, err);
+}
+
+static int add_downward(struct sources *sources, const char *dir, struct err *err)
+{
+    struct source source;
+    int r = downward_source_new(dir, &source, err);
+    return r < 0 ? r : sources_add(sources, PODS_DOWNWARD, source, err);
+}
+
+static int add_all(struct sources *sources, const struct agent_options *o, struct err *err)
+{
+    int r = is_off(o->pod_logs) ? 0 : add_log_dirs(sources, o->pod_logs, err);
+    if (r == 0)
+        r = is_off(o->pod_info) ? 0 : add_downward(sources, o->pod_info, err);
+    return r;
+}
+
+int pod_sources_start(const struct agent_options *options, struct counters *counters,
+                      struct pod_sources *ret, struct err *err)
+{
+    struct pod_sources *p = ret;
+    int r = pods_new(NULL, &p->pods, err);
+    if (r == 0 && options->include)
+        r = selectors_parse(options->include, &p->include, err);
+    if (r == 0 && options->exclude)
+        r = selectors_parse(options->exclude, &p->exclude, err);
+    if (r == 0)
+        r = sources_new(NULL, p->pods, &p->sources, err);
+    if (r == 0)
+        r = add_all(p->sources, options, err);
+    if (r < 0)
+        return r;
+    struct identity_config config = {p->pods, p->sources, p->include, p->exclude};
+    return identity_new(&config, counters, &p->identity, err);
+}
+
+void pod_sources_stop(struct pod_sources *pod_sources)
+{
+    sources_stop(&pod_sources->sources);
+    identity_free(&pod_sources->identity);
+    pods_free(&pod_sources->pods);
+    selectors_free(&pod_sources->include);
+    selectors_free(&pod_sources->exclude);
+}
