@@ -178,7 +178,7 @@ static int start_all(struct agent *a, const struct agent_options *o, struct err 
     if (r < 0)
         return r;
     struct builder_config config = {
-        .node = o->node,
+        .node = pod_sources_node(o),
         .period_ns =
             o->replay ? (int64_t)a->recording.period_ns : NS_PER_SEC / (int64_t)o->frequency,
         .symbol_bytes = o->symbol_bytes,

@@ -60,6 +60,29 @@ static const struct option_def defs[] = {
      "Run the sampling thread at SCHED_FIFO where allowed, so that a loaded machine loses no "
      "records."},
 
+    {"kubelet-url", OPTION_STRING, AT(kubelet_url), "URL", NULL, 0, 0, "Pods",
+     "Where kubelet says what this node runs, as in https://127.0.0.1:10250; by default port 10250 "
+     "of the address in the variable NODE_IP, and of this machine. Empty: do not ask it."},
+    {"kubelet-token", OPTION_STRING, AT(kubelet_token), "FILE", NULL, 0, 0, "Pods",
+     "Token for kubelet, read anew each time; by default the service account's, if it is there. It "
+     "must be allowed nodes/proxy (get)."},
+    {"kubelet-ca", OPTION_STRING, AT(kubelet_ca), "FILE", NULL, 0, 0, "Pods",
+     "Certificate authorities (PEM) for kubelet; by default the service account's, if they are "
+     "there, else the system's."},
+    {"kubelet-server-name", OPTION_STRING, AT(kubelet_server_name), "NAME", NULL, 0, 0, "Pods",
+     "The name that kubelet's certificate must have; by default the host of kubelet-url, or, where "
+     "kubelet was found by itself, the node's name."},
+    {"kubelet-insecure", OPTION_BOOL, AT(kubelet_insecure), NULL, "false", 0, 0, "Pods",
+     "Do not look at kubelet's certificate, as where it signed it itself: whoever answers then "
+     "gets "
+     "the token."},
+    {"cri-socket", OPTION_STRING, AT(cri_socket), "PATH", NULL, 0, 0, "Pods",
+     "The container runtime's socket (CRI); by default those of containerd, CRI-O and cri-dockerd "
+     "in their usual places. Empty: do not ask it."},
+    {"docker-socket", OPTION_STRING, AT(docker_socket), "PATH", NULL, 0, 0, "Pods",
+     "Docker's socket, for containers that are in no pod; by default /var/run/docker.sock, if it "
+     "is "
+     "there. Empty: do not ask it."},
     {"pod-logs", OPTION_STRING, AT(pod_logs), "DIR", NULL, 0, 0, "Pods",
      "Name pods and containers by their log directories, DIR/pods and DIR/containers; by default "
      "those in /var/log, if they are there. Empty: do not."},
@@ -77,7 +100,8 @@ static const struct option_def defs[] = {
      "samples_excluded and samples_unidentified."},
 
     {"node", OPTION_STRING, AT(node), "NAME", NULL, 0, 0, "General",
-     "This machine's name in the data; by default its host name."},
+     "This machine's name in the data; by default what the variable PODFLAME_NODE_NAME says, else "
+     "its host name."},
     {"metrics-listen", OPTION_STRING, AT(metrics_listen), "ADDR", "127.0.0.1:7358", 0, 0, "General",
      "Where /metrics (Prometheus) and /healthz are served; port 0 takes a free one, empty: "
      "nowhere."},

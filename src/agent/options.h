@@ -13,7 +13,9 @@ struct agent_options {
         table_bytes, table_disk_bytes, max_stacks;
     bool realtime, exact_addresses;
     /* Pods */
-    char *pod_logs, *pod_info, *include, *exclude;
+    char *kubelet_url, *kubelet_token, *kubelet_ca, *kubelet_server_name, *cri_socket,
+        *docker_socket, *pod_logs, *pod_info, *include, *exclude;
+    bool kubelet_insecure;
 };
 
 extern const struct option_set agent_option_set;

@@ -1,9 +1,15 @@
 /* pod_sources.c: takes settings, gives the table of pods with its sources. See pod_sources.h. */
 #include "agent/pod_sources.h"
 
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
 #include "agent/identity.h"
 #include "agent/options.h"
+#include "base/cleanup.h"
 #include "base/err.h"
+#include "k8s/discover.h"
 #include "k8s/downward.h"
 #include "k8s/log_dirs.h"
 #include "k8s/pods.h"
@@ -30,9 +36,54 @@ static int add_downward(struct sources *sources, const char *dir, struct err *er
     return r < 0 ? r : sources_add(sources, PODS_DOWNWARD, source, err);
 }
 
+const char *pod_sources_node(const struct agent_options *options)
+{
+    const char *set = options->node && options->node[0] ? options->node : NULL;
+    return set ? set : getenv("PODFLAME_NODE_NAME");
+}
+
+static enum pods_rank rank_of(const struct source *source)
+{
+    static const char *const names[] = {
+        [PODS_KUBELET] = "kubelet", [PODS_CRI] = "cri", [PODS_DOCKER] = "docker"};
+    size_t rank = 0;
+    while (rank < ARRAY_LEN(names) && strcmp(names[rank], source->ops->name) != 0)
+        rank++;
+    assert(rank < ARRAY_LEN(names));
+    return (enum pods_rank)rank;
+}
+
+static int add_asked(struct sources *sources, const struct agent_options *o, struct err *err)
+{
+    struct source found[DISCOVER_SOURCES_MAX];
+    size_t count;
+    const struct discover_config config = {
+        .kubelet_url = o->kubelet_url,
+        .cri_socket = o->cri_socket,
+        .docker_socket = o->docker_socket,
+        .kubelet_token = o->kubelet_token,
+        .kubelet_ca = o->kubelet_ca,
+        .kubelet_server_name = o->kubelet_server_name,
+        .kubelet_insecure = o->kubelet_insecure,
+        .node = pod_sources_node(o),
+    };
+    int r = discover_sources(&config, found, &count, err);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < count; i++) {
+        if (r == 0)
+            r = sources_add(sources, rank_of(&found[i]), found[i], err);
+        else
+            source_free(&found[i]);
+    }
+    return r;
+}
+
 static int add_all(struct sources *sources, const struct agent_options *o, struct err *err)
 {
-    int r = is_off(o->pod_logs) ? 0 : add_log_dirs(sources, o->pod_logs, err);
+    int r = add_asked(sources, o, err);
+    if (r == 0)
+        r = is_off(o->pod_logs) ? 0 : add_log_dirs(sources, o->pod_logs, err);
     if (r == 0)
         r = is_off(o->pod_info) ? 0 : add_downward(sources, o->pod_info, err);
     return r;
