@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "agent/builder.h"
 #include "agent/cgroups.h"
@@ -48,6 +50,7 @@ struct agent {
     struct status *status;
     struct collector_config collector;
     int64_t shutdown_ns;
+    int ended_fd; /* an eventfd */
     bool is_replay;
 };
 
@@ -67,6 +70,13 @@ static void take_open(void *ctx, struct object *object, const struct object_plac
 static bool take_made(void *ctx, const struct process *process, uint32_t window)
 {
     return jit_ask(((struct agent *)ctx)->jit, process, window);
+}
+
+static void take_end(void *ctx)
+{
+    uint64_t one = 1;
+    ssize_t n = write(((struct agent *)ctx)->ended_fd, &one, sizeof(one));
+    (void)n; /* an eventfd at zero takes a one */
 }
 
 /* ---- starting */
@@ -131,7 +141,12 @@ static int start_sampler(struct agent *a, const struct agent_options *o, struct 
         .stack_bytes_max = (uint32_t)o->stack_bytes_max,
         .realtime = o->realtime,
         .record = o->record,
+        .ended = take_end,
+        .ended_ctx = a,
     };
+    int r = agent_options_target(o, &config.target, err);
+    if (r < 0)
+        return r;
     struct collector_sinks sinks = {
         .window = take_window, .open = take_open, .made = take_made, .ctx = a};
     return sampler_start(&config, &sinks, a->objects, &a->counters, &a->sampler, err);
@@ -186,8 +201,9 @@ int agent_start(const struct agent_options *options, struct agent **ret, struct 
         return err_errno(err, -ENOMEM, "the agent");
     a->shutdown_ns = options->shutdown_ns;
     a->is_replay = options->replay;
+    a->ended_fd = eventfd(0, EFD_CLOEXEC);
     describe_collector(options, &a->collector);
-    int r = start_all(a, options, err);
+    int r = a->ended_fd < 0 ? err_errno(err, -errno, "an eventfd") : start_all(a, options, err);
     if (r < 0) {
         a->shutdown_ns = 0;
         agent_stop(&a);
@@ -195,6 +211,11 @@ int agent_start(const struct agent_options *options, struct agent **ret, struct 
     }
     *ret = a;
     return 0;
+}
+
+int agent_ended_fd(const struct agent *agent)
+{
+    return agent->ended_fd;
 }
 
 void agent_reload(struct agent *agent, const struct agent_options *options)
@@ -231,6 +252,8 @@ void agent_stop(struct agent **agent)
     replay_free(&a->replay);
     ksymbols_free(&a->ksymbols);
     objects_free(&a->objects);
+    if (a->ended_fd >= 0)
+        close(a->ended_fd);
     free(a);
     *agent = NULL;
 }
