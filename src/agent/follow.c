@@ -198,29 +198,38 @@ static void report_refused(struct follow *f)
     struct attach_counts counts = attach_last_counts(f->attach);
     if (f->target.kind == TARGET_SIDECAR && counts.refused > f->refused)
         sidecar_report_processes(&f->sidecar, &counts);
+    else if (f->target.kind == TARGET_PROCESS && counts.refused > f->refused)
+        log_warn("some processes that the target created are not sampled count=%zu example_pid=%d: "
+                 "%s",
+                 counts.refused, counts.example, strerrordesc_np(-counts.error));
     if (counts.refused > f->refused)
         f->refused = counts.refused;
+}
+
+/* Of all there is below the process it may be that only it itself is refused. */
+static int open_root(struct follow *f, const struct cpu *cpus, struct err *err)
+{
+    if (collector_knows_thread(f->sink.collector, (uint32_t)f->target.pid))
+        return 0;
+    int fd = event_open_sample(&f->event, &f->features, f->target.pid, cpus[0].number, err);
+    if (fd < 0)
+        return err_wrap(err, fd, "--pid: process %d", f->target.pid);
+    close(fd);
+    return -EAGAIN;
 }
 
 static int look_first(struct follow *f, struct cpu *cpus, size_t count, struct err *err)
 {
     for (int i = 0; i < FIRST_LOOKS; i++) {
         attach_look(f->attach, cpus, count, (uint64_t)clock_ns(CLOCK_MONOTONIC), true);
-        struct attach_counts counts = attach_last_counts(f->attach);
-        if (!attach_is_over(f->attach))
-            return 0;
-        if (!counts.processes)
-            return err_set(err, -ESRCH, "--pid: there is no process %d", f->target.pid);
-        if (counts.refused) {
-            int fd = event_open_sample(&f->event, &f->features, f->target.pid, cpus[0].number, err);
-            if (fd < 0)
-                return err_wrap(err, fd, "--pid: process %d", f->target.pid);
-            close(fd);
-        }
+        if (!attach_last_counts(f->attach).processes)
+            break;
+        int r = open_root(f, cpus, err);
+        if (r != -EAGAIN)
+            return r;
         nanosleep(&(struct timespec){.tv_nsec = FIRST_NS}, NULL);
     }
-    return err_set(err, -ESRCH, "--pid: process %d has no thread that could be sampled",
-                   f->target.pid);
+    return err_set(err, -ESRCH, "--pid: there is no process %d", f->target.pid);
 }
 
 static int start_threads(struct follow *f, struct cpu *cpus, size_t count, struct err *err)
