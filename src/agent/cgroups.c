@@ -104,17 +104,19 @@ static int open_hierarchy(char mount[CGROUP_PATH_MAX])
     _cleanup_(buf_free) struct buf text = {0};
     struct err err = {0};
     if (fs_read_at(AT_FDCWD, "/proc/self/mountinfo", MOUNTINFO_MAX, &text, &err) < 0) {
-        log_warn("samples have no cgroups error=\"%s\"", err.text);
+        log_warn("cgroups are read from /proc, not from samples error=\"%s\"", err.text);
         return -1;
     }
     if (cgroup_find_mount((const char *)text.data, text.len, mount) < 0) {
         log_warn(
-            "samples have no cgroups: neither a perf_event nor a unified hierarchy is mounted");
+            "cgroups are read from /proc, not from samples: neither a perf_event nor a unified "
+            "hierarchy is mounted");
         return -1;
     }
     int fd = open(mount, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
-        log_warn("samples have no cgroups: opening %s: %s", mount, strerrordesc_np(errno));
+        log_warn("cgroups are read from /proc, not from samples: opening %s: %s", mount,
+                 strerrordesc_np(errno));
     return fd;
 }
 

@@ -125,6 +125,8 @@ int follow_new(const struct target *target, int proc_fd, struct cgroups *cgroups
     f->proc_fd = proc_fd;
     f->cgroups = cgroups;
     f->event = *event;
+    /* Ids of a hierarchy that is not seen name nothing. */
+    f->event.no_cgroup_ids = cgroups_hierarchy(cgroups, NULL) < 0;
     int r = probe(f, err);
     if (r < 0) {
         free(f);

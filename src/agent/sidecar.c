@@ -6,6 +6,7 @@
 #include <linux/capability.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -70,6 +71,7 @@ int sidecar_look(int proc_fd, const char *pod_uid, struct sidecar *ret, struct e
                        "/proc/self/cgroup names no pod; without --sidecar the whole machine is "
                        "sampled");
     s.is_alone = getpid() == 1;
+    s.was_given = prctl(PR_CAPBSET_READ, CAP_PERFMON) == 1;
     ssize_t n = readlinkat(proc_fd, "self/ns/user", link, sizeof(link) - 1);
     link[n > 0 ? n : 0] = 0;
     s.in_user_ns = n > 0 && strcmp(link, HOST_USER_NS) != 0;
@@ -104,20 +106,25 @@ static void report_namespace(const struct sidecar *s)
                  "in the pod's spec");
 }
 
+/* Kubernetes has no ambient capabilities: what a container is given, a program that is not root's
+ * loses when it is executed. */
+static const char *why_no_perfmon(const struct sidecar *s)
+{
+    if (s->in_user_ns)
+        return "it is in a user namespace (hostUsers: false), where CAP_PERFMON does not count for "
+               "perf_event_open; set hostUsers: true, and " GIVE_BOTH;
+    if (s->was_given && geteuid() != 0)
+        return "CAP_PERFMON is missing: the container was given it, but only as root (runAsUser: "
+               "0) "
+               "a program has it";
+    return "CAP_PERFMON is missing (before Linux 5.8: CAP_SYS_ADMIN); set " GIVE_BOTH;
+}
+
 static void report_perfmon(const struct sidecar *s, const struct event_features *features)
 {
-    if (features->kernel)
-        return;
-    if (s->in_user_ns)
-        log_warn(
-            "sidecar samples only processes of its own user (uid %u), only in user code: it is "
-            "in a user namespace (hostUsers: false), where CAP_PERFMON does not count for "
-            "perf_event_open; set hostUsers: true, and " GIVE_BOTH,
-            geteuid());
-    else
-        log_warn("sidecar samples only processes of its own user (uid %u), only in user code: "
-                 "CAP_PERFMON is missing (before Linux 5.8: CAP_SYS_ADMIN); set " GIVE_BOTH,
-                 geteuid());
+    if (!features->kernel)
+        log_warn("sidecar samples only processes of its own user (uid %u), only in user code: %s",
+                 geteuid(), why_no_perfmon(s));
 }
 
 void sidecar_report(const struct sidecar *sidecar, const struct event_features *features)

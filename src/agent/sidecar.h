@@ -17,6 +17,7 @@ struct sidecar {
     bool sees_host;   /* hostPID: processes of all the machine */
     bool is_alone;    /* the pid namespace is the container's own */
     uint64_t caps;    /* effective, a bit each: 1 << CAP_... */
+    bool was_given;   /* CAP_PERFMON is in the bounding set: lost because we are not root */
     bool in_user_ns;  /* not the machine's own: capabilities are of no use for perf_event_open */
 };
 

@@ -102,7 +102,7 @@ pid_case() {
     begin_case
     start_alien ""
     mkfifo "$dir/go"
-    "$kin" 5 0.5 wait <"$dir/go" >"$dir/truth" &
+    "$kin" 5 1.5 wait <"$dir/go" >"$dir/truth" &
     local kin_pid=$!
     kit_pids+=("$kin_pid")
     exec 3>"$dir/go"

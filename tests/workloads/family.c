@@ -31,7 +31,7 @@ static __attribute__((noinline)) void burn(double cpu_seconds)
 {
     double end = now(CLOCK_THREAD_CPUTIME_ID) + cpu_seconds;
     while (now(CLOCK_THREAD_CPUTIME_ID) < end)
-        for (unsigned long i = 0; i < 20000; i++)
+        for (unsigned long i = 0; i < 200000; i++)
             sink += i * 7;
 }
 
