@@ -233,6 +233,34 @@ int pods_find(struct pods *pods, const char *container_id, const char *pod_uid,
     return pods_visit(pods, container_id, pod_uid, copy_names, ret);
 }
 
+static bool is_called(const struct pods_view *view, const struct pod_row *row,
+                      const char *namespace, const char *name)
+{
+    return strcmp(view->texts.texts[row->name], name) == 0 &&
+           strcmp(view->texts.texts[row->namespace], namespace) == 0;
+}
+
+int pods_find_uid(struct pods *pods, const char *namespace, const char *name,
+                  char ret_uid[static 40])
+{
+    const struct pod_row *best = NULL;
+    pthread_mutex_lock(&pods->lock);
+    for (size_t i = 0; i < PODS_RANKS; i++) {
+        const struct pods_view *view = pods->views[i];
+        for (uint32_t k = 0; view && k < view->pods.count; k++) {
+            const struct pod_row *row = table_row(&view->pods, k);
+            if (is_called(view, row, namespace, name) &&
+                (!best || !row->gone_ns > !best->gone_ns ||
+                 (!row->gone_ns == !best->gone_ns && row->started_ns > best->started_ns)))
+                best = row;
+        }
+    }
+    if (best)
+        copy(ret_uid, POD_UID_SIZE, best->uid);
+    pthread_mutex_unlock(&pods->lock);
+    return best ? 0 : -ENOENT;
+}
+
 struct lack {
     bool has_id, lacks;
 };

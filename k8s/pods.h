@@ -78,6 +78,11 @@ struct pod_names {
 int pods_find(struct pods *pods, const char *container_id, const char *pod_uid,
               struct pod_names *ret);
 
+/* The uid of the pod that has that name now: of several, as when one was made anew, the one that is
+ * there, and of those the youngest. -ENOENT. */
+int pods_find_uid(struct pods *pods, const char *namespace, const char *name,
+                  char ret_uid[static 40]);
+
 /* Whether a source could tell more: the container is not known, or, of an empty id, the pod is not.
  */
 bool pods_lacks(struct pods *pods, const char *container_id, const char *pod_uid);

@@ -42,6 +42,12 @@ const char *pod_sources_node(const struct agent_options *options)
     return set ? set : getenv("PODFLAME_NODE_NAME");
 }
 
+const char *pod_sources_uid(void)
+{
+    const char *uid = getenv("PODFLAME_POD_UID");
+    return uid && uid[0] ? uid : NULL;
+}
+
 static enum pods_rank rank_of(const struct source *source)
 {
     static const char *const names[] = {

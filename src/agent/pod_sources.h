@@ -19,6 +19,9 @@ struct pod_sources {
 /* The node's name as Kubernetes has it, or as it is set; NULL: neither. */
 const char *pod_sources_node(const struct agent_options *options);
 
+/* The uid of the pod that podflamed itself is in, by the downward API; NULL: it does not say. */
+const char *pod_sources_uid(void);
+
 /* Never waits for a source. `ret`, zeroed by the caller, is to be stopped also on failure. */
 int pod_sources_start(const struct agent_options *options, struct counters *counters,
                       struct pod_sources *ret, struct err *err);
