@@ -1,0 +1,163 @@
+#!/usr/bin/env bash
+# pods.sh: pods of a real container runtime (containerd) on this machine: the samples of each carry its
+# namespace, pod and container, by the runtime's socket alone and by the log directories alone; what
+# is excluded is in no batch.
+# shellcheck source=tests/e2e/kit.sh
+. "${top_srcdir:?}/tests/e2e/kit.sh"
+begin podflamed podflame-server
+need_root
+for program in containerd runc node; do
+    command -v "$program" >/dev/null || skip_all "there is no $program"
+done
+busybox=$(command -v busybox) || skip_all "there is no busybox"
+! ldd "$busybox" >/dev/null 2>&1 || skip_all "busybox is not static"
+[ -x /usr/lib/cni/loopback ] || skip_all "there are no CNI plugins"
+
+# ---- a runtime with one image
+
+logs=$dir/log
+socket=$dir/cri.sock
+image=localhost/test:1
+cgroups=/podflame-$$
+cri() { node "$e2e/cri.mjs" "$socket" "$@"; }
+
+make_image() {
+    local root=$dir/image/root digest
+    mkdir -p "$root"/{bin,etc,proc,sys,dev,tmp}
+    cp "$busybox" "$root/bin/busybox" && ln "$root/bin/busybox" "$root/bin/sh" && ln "$root/bin/busybox" "$root/bin/sleep"
+    tar -C "$root" -cf "$dir/image/layer.tar" . || return
+    digest=$(sha256sum "$dir/image/layer.tar" | cut -d' ' -f1)
+    # The sandbox runs it, too.
+    cat >"$dir/image/config.json" <<END
+{"architecture":"amd64","os":"linux","config":{"Cmd":["/bin/sleep","1000000"]},
+ "rootfs":{"type":"layers","diff_ids":["sha256:$digest"]}}
+END
+    echo "[{\"Config\":\"config.json\",\"RepoTags\":[\"$image\"],\"Layers\":[\"layer.tar\"]}]" >"$dir/image/manifest.json"
+    tar -C "$dir/image" -cf "$dir/image.tar" manifest.json config.json layer.tar
+}
+
+start_runtime() {
+    cat >"$dir/containerd.toml" <<END
+version = 2
+root = "$dir/root"
+state = "$dir/run"
+[grpc]
+  address = "$socket"
+[plugins."io.containerd.internal.v1.opt"]
+  path = "$dir/opt"
+[plugins."io.containerd.grpc.v1.cri"]
+  sandbox_image = "$image"
+  restrict_oom_score_adj = true
+  disable_tcp_service = true
+  [plugins."io.containerd.grpc.v1.cri".cni]
+    bin_dir = "/usr/lib/cni"
+    conf_dir = "$dir/cni"
+END
+    containerd -c "$dir/containerd.toml" >"$dir/containerd.log" 2>&1 &
+    runtime_pid=$!
+    kit_pids+=("$runtime_pid")
+    wait_until 30 ctr -a "$socket" version || { show "$dir/containerd.log"; skip_all "containerd does not start here"; }
+    ctr -a "$socket" -n k8s.io images import "$dir/image.tar" >"$dir/import.log" 2>&1 ||
+        { show "$dir/import.log"; bail "the image was not taken"; }
+}
+
+# After the processes that kit.sh ends, containerd among them: a second one tidies up.
+test_cleanup() {
+    local tree
+    [ -S "$socket" ] || return 0
+    containerd -c "$dir/containerd.toml" >>"$dir/containerd.log" 2>&1 &
+    local pid=$!
+    wait_until 30 ctr -a "$socket" version && cri remove-all
+    kill "$pid" && wait "$pid"
+    for tree in "/sys/fs/cgroup$cgroups" /sys/fs/cgroup/*"$cgroups"; do
+        [ ! -d "$tree" ] || find "$tree" -depth -type d -exec rmdir {} \;
+    done
+} 2>/dev/null
+
+# start_pod NAMESPACE POD UID CONTAINER SECONDS: its program burns CPU.
+start_pod() {
+    cri start "$1" "$2" "$3" "$cgroups/burstable" "$logs" "$4" "$image" \
+        /bin/sh -c "t=\$((\$(date +%s) + $5)); while [ \$(date +%s) -lt \$t ]; do i=0; while [ \$i -lt 20000 ]; do i=\$((i + 1)); done; done; exec sleep 1000"
+}
+
+make_image || bail "no image"
+start_runtime
+# Tests run side by side, and each agent sees the whole machine.
+web_uid=$(printf '5b2f8a2e-6c3d-4a0e-9a57-%012x' $$)
+db_uid=$(printf '9e1f0c7a-1111-4222-8333-%012x' $$)
+late_uid=$(printf '77777777-8888-4999-aaaa-%012x' $$)
+start_pod shop web-7d9c8b6f5-x2x4k "$web_uid" main 600 >"$dir/web.ids" || { show "$dir/containerd.log"; skip_all "containerd runs no pod here"; }
+start_pod data db-0 "$db_uid" db 600 >"$dir/db.ids" || bail "no second pod"
+
+# ---- each source alone
+
+start_server
+none=(--kubelet-url '' --docker-socket '' --pod-info '')
+# sample NAME [flags]: samples for some seconds under that node's name, meanwhile another pod comes
+# and goes.
+sample() {
+    local name=$1
+    shift
+    start_agent --node "$name" --state-dir "$dir/state-$name" --window 4s "${none[@]}" "$@"
+    sleep 2
+    start_pod jobs late-1 "$late_uid" work 2 >"$dir/late.ids" || bail "no late pod"
+    sleep 2.5
+    cri remove "$(cut -d' ' -f1 "$dir/late.ids")"
+    sleep 3
+    curl -sS "${agent_metrics}" >"$dir/metrics-$name"
+    stop "$agent_pid"
+    note "$name: $(grep -c . "$agent_log") lines of log"
+}
+
+# of NODE [LABEL=VALUE...]: samples.
+of() {
+    local node=$1
+    shift
+    folded "node=$node" "$@" >"$dir/folded-of" || return
+    count_folded "$dir/folded-of"
+}
+
+# named LEAST NODE UID CONTAINER-ID NAMESPACE POD CONTAINER: all samples of the container, so many at
+# least, have the names, and no others have them.
+named() {
+    local least=$1
+    shift
+    local all named others
+    all=$(of "$1" "container_id=$3")
+    named=$(of "$1" "container_id=$3" "pod_uid=$2" "namespace=$4" "pod=$5" "container=$6")
+    others=$(of "$1" "namespace=$4" "pod=$5" "container=$6")
+    echo "$named of $all samples, $others with these names"
+    [ "$all" -ge "$least" ] && [ "$named" = "$all" ] && [ "$others" = "$all" ]
+}
+id_of() { cut -d' ' -f2 "$dir/$1.ids"; }
+up() { matches "$dir/metrics-$1" "^podflamed_source_up\{source=\"$2\"\} 1"; }
+
+sample by-cri --cri-socket "$socket" --pod-logs ''
+check "the runtime's socket answers" up by-cri cri
+check "by it a pod's samples have its names" named 20 by-cri "$web_uid" "$(id_of web)" shop web-7d9c8b6f5-x2x4k main
+check "and so have another's" named 20 by-cri "$db_uid" "$(id_of db)" data db-0 db
+check "a pod that came and went within seconds has its names" named 5 by-cri "$late_uid" "$(id_of late)" jobs late-1 work
+
+sample by-logs --cri-socket '' --pod-logs "$logs"
+check "the log directories are read" up by-logs log-dirs
+check "by them a pod's samples have its names" named 20 by-logs "$web_uid" "$(id_of web)" shop web-7d9c8b6f5-x2x4k main
+check "and so have another's" named 20 by-logs "$db_uid" "$(id_of db)" data db-0 db
+check "a pod that came and went within seconds has its names" named 5 by-logs "$late_uid" "$(id_of late)" jobs late-1 work
+
+# ---- what is not to be kept
+
+total() { sed -n "s/^podflamed_$2_total //p" "$dir/metrics-$1"; }
+sample excluding --cri-socket "$socket" --pod-logs '' --exclude 'namespace=data;label.app=late'
+check "of pods excluded by name or label nothing is kept" equal "$(of excluding "pod_uid=$db_uid") $(of excluding "pod_uid=$late_uid")" "0 0"
+check "of others all is" named 20 excluding "$web_uid" "$(id_of web)" shop web-7d9c8b6f5-x2x4k main
+check "what is left out is counted" holds "$(total excluding samples_excluded) > 20"
+
+sample including --cri-socket '' --pod-logs "$logs" --include 'namespace=shop,pod=web-*'
+check "what is included is kept" named 20 including "$web_uid" "$(id_of web)" shop web-7d9c8b6f5-x2x4k main
+check "and nothing else" equal "$(of including)" "$(of including "pod_uid=$web_uid")"
+
+sample unlabelled --cri-socket '' --pod-logs "$logs" --exclude 'label.app=none'
+check "where labels are not known, no pod is kept that has to be told by them" equal "$(of unlabelled namespace=shop)" 0
+check "and that is counted" holds "$(total unlabelled samples_unidentified) > 20"
+[ "$failures" = 0 ] || { show "$agent_log"; show "$dir/containerd.log"; }
+finish
