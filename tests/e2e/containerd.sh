@@ -46,7 +46,7 @@ containerd_make_image() {
     local root=$containerd_dir/image program library
     mkdir -p "$root/bin" "$root/etc" "$root/proc" "$root/sys" "$root/dev" "$root/tmp" "$root/out"
     cp "$(command -v busybox)" "$root/bin/busybox"
-    for program in sh sleep; do ln -s busybox "$root/bin/$program"; done
+    for program in sh sleep date; do ln -s busybox "$root/bin/$program"; done
     for program; do
         cp "$program" "$root/"
         ldd "$program" | grep -o '/[^ ]*' | while read -r library; do
@@ -68,8 +68,8 @@ END
 
 cri() { node "$e2e/cri.mjs" "$containerd_socket" "$@"; }
 
-# run_pod NAME NAMESPACE UID: prints what run_container takes.
-run_pod() { cri pod "$1" "$2" "$3" "/$containerd_top/kubepods/burstable/pod$3"; }
+# run_pod NAME NAMESPACE UID [LOGS]: prints what run_container takes.
+run_pod() { cri pod "$1" "$2" "$3" "/$containerd_top/kubepods/burstable/pod$3" ${4:+"$4"}; }
 # run_container POD NAME SPEC COMMAND...: prints its id.
 run_container() {
     local pod=$1 name=$2 spec=$3

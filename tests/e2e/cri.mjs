@@ -1,10 +1,13 @@
 // cri.mjs: a little of what kubelet says to a container runtime, over its socket (CRI v1), for tests that
 // need real pods.
-//   cri.mjs SOCKET pod NAME NAMESPACE UID CGROUP_PARENT        starts a pod on the host's network, prints its id
+//   cri.mjs SOCKET pod NAME NAMESPACE UID CGROUP_PARENT [LOGS] starts a pod on the host's network, prints its id and the rest;
+//       its containers' logs are laid out in LOGS/pods and LOGS/containers. Its label `app` is NAME up to a dash
 //   cri.mjs SOCKET container POD NAME IMAGE SPEC COMMAND...    starts a container in it, prints its id; SPEC is JSON:
 //       user, pid ("pod" or "container"), add, drop, seccomp ("RuntimeDefault" or "Unconfined"), mounts {to: from}
 //   cri.mjs SOCKET stop CONTAINER SECONDS
+//   cri.mjs SOCKET remove POD                                  stops and removes it
 //   cri.mjs SOCKET remove-all                                  stops and removes all pods
+import { mkdirSync, symlinkSync } from 'node:fs';
 import http2 from 'node:http2';
 import net from 'node:net';
 
@@ -80,22 +83,29 @@ const NETWORK_OF_NODE = 2;
 const PID = { pod: 0, container: 1 };
 const SECCOMP = { RuntimeDefault: 0, Unconfined: 1 };
 
-const sandbox = ([name, namespace, uid, parent]) => [
+// As kubelet lays them out.
+const logsOfPod = ([name, namespace, uid, , logs]) => `${logs}/pods/${namespace}_${name}_${uid}`;
+
+const labels = ([name, namespace, uid]) => ({
+    'io.kubernetes.pod.name': name,
+    'io.kubernetes.pod.namespace': namespace,
+    'io.kubernetes.pod.uid': uid,
+});
+
+const sandbox = ([name, namespace, uid, parent, logs]) => [
     message(1, text(1, name), text(2, uid), text(3, namespace)),
-    map(6, {
-        'io.kubernetes.pod.name': name,
-        'io.kubernetes.pod.namespace': namespace,
-        'io.kubernetes.pod.uid': uid,
-    }),
+    logs ? text(3, logsOfPod([name, namespace, uid, parent, logs])) : [],
+    map(6, { app: name.split('-')[0], ...labels([name, namespace, uid]) }),
     message(8, text(1, parent), message(2, message(1, number(1, NETWORK_OF_NODE)), message(9, number(1, 0)))),
 ];
 
-const container = (name, image, spec, command) => [
+const container = (pod, name, image, spec, command) => [
     message(1, text(1, name)),
     message(2, text(1, image)),
     command.map((word) => text(3, word)),
     Object.entries(spec.mounts ?? {}).map(([to, from]) => message(7, text(1, to), text(2, from))),
-    map(9, { 'io.kubernetes.container.name': name }),
+    map(9, { ...labels(pod), 'io.kubernetes.container.name': name }),
+    pod[4] ? text(11, `${name}/0.log`) : [],
     message(
         15,
         message(
@@ -116,26 +126,38 @@ const verbs = {
     // POD: the line that `pod` printed.
     async container(pod, name, image, spec, ...command) {
         const [id, ...words] = pod.split(' ');
+        const [podName, namespace, , , logs] = words;
+        if (logs) mkdirSync(`${logsOfPod(words)}/${name}`, { recursive: true });
         const made = await call(
             'CreateContainer',
             join([
                 text(1, id),
-                message(2, container(name, image, JSON.parse(spec), command)),
+                message(2, container(words, name, image, JSON.parse(spec), command)),
                 message(3, sandbox(words)),
             ]),
         );
         await call('StartContainer', bytes(1, first(made, 1)));
-        console.log(first(made, 1).toString());
+        const containerId = first(made, 1).toString();
+        if (logs) {
+            mkdirSync(`${logs}/containers`, { recursive: true });
+            symlinkSync(
+                `${logsOfPod(words)}/${name}/0.log`,
+                `${logs}/containers/${podName}_${namespace}_${name}-${containerId}.log`,
+            );
+        }
+        console.log(containerId);
     },
     async stop(id, seconds) {
         await call('StopContainer', join([text(1, id), number(2, seconds)]));
     },
+    async remove(pod) {
+        const [id] = pod.split(' ');
+        await call('StopPodSandbox', text(1, id));
+        await call('RemovePodSandbox', text(1, id));
+    },
     async 'remove-all'() {
-        for (const [field, pod] of fields(await call('ListPodSandbox', Buffer.alloc(0)))) {
-            if (field !== 1) continue;
-            await call('StopPodSandbox', bytes(1, first(pod, 1)));
-            await call('RemovePodSandbox', bytes(1, first(pod, 1)));
-        }
+        for (const [field, pod] of fields(await call('ListPodSandbox', Buffer.alloc(0))))
+            if (field === 1) await verbs.remove(first(pod, 1).toString());
     },
 };
 
