@@ -3,7 +3,7 @@
 //   cri.mjs SOCKET pod NAME NAMESPACE UID CGROUP_PARENT [LOGS] starts a pod on the host's network, prints its id and the rest;
 //       its containers' logs are laid out in LOGS/pods and LOGS/containers. Its label `app` is NAME up to a dash
 //   cri.mjs SOCKET container POD NAME IMAGE SPEC COMMAND...    starts a container in it, prints its id; SPEC is JSON:
-//       user, pid ("pod" or "container"), add, drop, seccomp ("RuntimeDefault" or "Unconfined"), mounts {to: from}
+//       user, pid ("pod" or "container"), add, drop, seccomp ("RuntimeDefault" or "Unconfined"), mounts {to: from}, env {NAME: value}
 //   cri.mjs SOCKET stop CONTAINER SECONDS
 //   cri.mjs SOCKET remove POD                                  stops and removes it
 //   cri.mjs SOCKET remove-all                                  stops and removes all pods
@@ -103,6 +103,7 @@ const container = (pod, name, image, spec, command) => [
     message(1, text(1, name)),
     message(2, text(1, image)),
     command.map((word) => text(3, word)),
+    map(6, spec.env ?? {}),
     Object.entries(spec.mounts ?? {}).map(([to, from]) => message(7, text(1, to), text(2, from))),
     map(9, { ...labels(pod), 'io.kubernetes.container.name': name }),
     pod[4] ? text(11, `${name}/0.log`) : [],

@@ -27,7 +27,8 @@ begin_pod() {
     name=$1 out=$dir/out.$1
     mkdir "$out"
     chmod 777 "$out"
-    pod=$(run_pod "$name" shop "5b2f8a2e-6c3d-4a0e-9a57-0000000000$(printf '%02d' $((++pods)))") || bail "no pod"
+    uid=5b2f8a2e-6c3d-4a0e-9a57-0000000000$(printf '%02d' $((++pods)))
+    pod=$(run_pod "$name" shop "$uid") || bail "no pod"
     run_container "$pod" app "{\"user\": $user, \"mounts\": {\"/out\": \"$out\"}}" /bin/sh -c \
         "until [ -e /out/go ]; do sleep 0.05; done; exec /kin.$me 4 1.5 >/out/truth" >/dev/null || bail "no container"
 }
@@ -35,8 +36,9 @@ pods=0
 
 # start_sidecar SPEC WORDS: its log is $out/log; WORDS say that it is ready.
 start_sidecar() {
-    sidecar=$(run_container "$pod" podflamed "${1%\}}, \"mounts\": {\"/out\": \"$out\"}}" /bin/sh -c \
-        "exec /podflamed --sidecar --server $server --state-dir /out/state --node $name --metrics-listen 127.0.0.1:0 2>/out/log") || bail "no container"
+    local env="\"PODFLAME_NAMESPACE\": \"shop\", \"PODFLAME_POD_NAME\": \"$name\", \"PODFLAME_POD_UID\": \"$uid\", \"PODFLAME_NODE_NAME\": \"node-of-$name\""
+    sidecar=$(run_container "$pod" podflamed "${1%\}}, \"mounts\": {\"/out\": \"$out\"}, \"env\": {$env}}" /bin/sh -c \
+        "exec /podflamed --sidecar --server $server --state-dir /out/state --metrics-listen 127.0.0.1:0 2>/out/log") || bail "no container"
     wait_until 20 grep -Eq "$2" "$out/log" || { show "$out/log"; bail "the sidecar did not start"; }
 }
 run_app() {
@@ -51,7 +53,7 @@ run_late() { # user
 }
 end_sidecar() {
     cri stop "$sidecar" 20
-    folded node="$name" >"$dir/folded" || bail "the server did not answer"
+    folded "node=node-of-$name" >"$dir/folded" || bail "the server did not answer"
 }
 
 share() { # least percentage of what the application used
@@ -92,6 +94,8 @@ both() {
     check "with the kernel" holds "$(count_folded "$dir/folded" ';read_zero;.*_\[k\]') > 20"
     check "and with names" holds "$(count_folded "$dir/folded" ";burn_child;burn(;| )") > 20 && $(count_folded "$dir/folded" ';hot_loop') > 100"
     check "nothing else is sampled" only "${mine[@]}"
+    folded "node=node-of-$name" namespace=shop "pod=$name" "pod_uid=$uid" >"$dir/own" || bail "the server did not answer"
+    check "all of it is the pod's own, as the downward API has it" equal "$(count_folded "$dir/own")" "$(count_folded "$dir/folded")"
     [ "$failures" = 0 ] || show "$out/log"
 }
 
