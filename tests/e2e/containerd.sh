@@ -11,6 +11,12 @@ need_containerd() {
     containerd_top=podflame-e2e.$$
 }
 
+# How it is run; a test may have it run otherwise, and settings of its own in containerd_options.
+run_containerd() { # file of settings
+    setsid containerd -c "$1" >"$dir/containerd.log" 2>&1 &
+    containerd_pid=$!
+}
+
 # start_containerd PROGRAM...: they are in the image's /, with the libraries they need.
 start_containerd() {
     containerd_dir=$dir/containerd containerd_image=localhost/test:1
@@ -34,9 +40,9 @@ state = "$containerd_dir/state"
     snapshotter = "native"
   [plugins."io.containerd.grpc.v1.cri".cni]
     conf_dir = "$containerd_dir/cni"
+${containerd_options:-}
 END
-    setsid containerd -c "$containerd_dir/config.toml" >"$dir/containerd.log" 2>&1 &
-    containerd_pid=$!
+    run_containerd "$containerd_dir/config.toml"
     wait_until 30 ctr -a "$containerd_socket" version || { show "$dir/containerd.log"; bail "containerd did not start"; }
     ctr -a "$containerd_socket" -n k8s.io images import --snapshotter native "$containerd_dir/image.tar" >"$dir/import" 2>&1 ||
         { show "$dir/import"; bail "the image could not be imported"; }
