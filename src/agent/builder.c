@@ -236,7 +236,7 @@ static int add_labels(struct builder *b, uint32_t process, const char *cgroup_pa
     struct cgroup_id id;
     struct pod_names names = {0};
     cgroup_parse_path(cgroup_path, strlen(cgroup_path), &id);
-    if (b->pods && (id.container_id[0] || id.pod_uid[0]))
+    if (b->pods)
         pods_find(b->pods, id.container_id, id.pod_uid, &names);
     const struct {
         const char *key, *value;
