@@ -403,6 +403,20 @@ static void an_answer_that_is_garbage_gives_an_error_that_names_the_place(void *
     assert_words(kit, "/pods: no JSON");
 }
 
+/* Without an account's token it is no node's agent; with one it should have found a kubelet. */
+static void no_kubelet_in_the_usual_place_is_a_fault_only_in_a_pod(void **state)
+{
+    struct kit *kit = *state;
+    kit->config = (struct kubelet_config){.account_dir = "/nonexistent"};
+    if (refresh(kit) != -ENOENT)
+        skip(); /* one runs on this machine */
+    assert_words(kit, "no kubelet at https://127.0.0.1:10250, and no service account's token");
+    source_free(&kit->source);
+    kit->config.account_dir = kit->dir->path;
+    assert_int_equal(refresh(kit), -ECONNREFUSED);
+    assert_words(kit, "no kubelet at https://127.0.0.1:10250; say where it is");
+}
+
 static void a_url_that_is_none_is_refused_at_once(void **state)
 {
     struct kit *kit = *state;
@@ -438,6 +452,7 @@ int main(void)
         TEST(a_missing_token_file_names_the_setting),
         TEST(a_kubelet_that_hangs_is_given_up),
         TEST(an_answer_that_is_garbage_gives_an_error_that_names_the_place),
+        TEST(no_kubelet_in_the_usual_place_is_a_fault_only_in_a_pod),
         TEST(a_url_that_is_none_is_refused_at_once),
     };
     return cmocka_run_group_tests_name("kubelet", tests, NULL, NULL);
