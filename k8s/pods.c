@@ -28,6 +28,7 @@ struct pods {
     struct pods_limits limits;
     pthread_mutex_t lock;
     struct pods_view *views[PODS_RANKS]; /* NULL: has not said anything yet */
+    char own_pod[POD_UID_SIZE];
 };
 
 struct pods_update {
@@ -167,6 +168,8 @@ int pods_visit(struct pods *pods, const char *container_id, const char *pod_uid,
     struct container_fact container = {0};
     struct pod_fact pod = {0};
     pthread_mutex_lock(&pods->lock);
+    if (!pod_uid || !pod_uid[0])
+        pod_uid = pods->own_pod;
     bool has_container = merge_container(pods, container_id, &container);
     bool has_pod = container.pod_uid && merge_pod(pods, container.pod_uid, &pod, labels);
     if (!has_pod)
@@ -174,6 +177,39 @@ int pods_visit(struct pods *pods, const char *container_id, const char *pod_uid,
     int r = fn(ctx, has_pod ? &pod : NULL, has_container ? &container : NULL);
     pthread_mutex_unlock(&pods->lock);
     return r;
+}
+
+void pods_set_own_pod(struct pods *pods, const char *uid)
+{
+    pthread_mutex_lock(&pods->lock);
+    snprintf(pods->own_pod, sizeof(pods->own_pod), "%s", uid);
+    pthread_mutex_unlock(&pods->lock);
+}
+
+static bool find_uid(const struct pods_view *view, const char *namespace, const char *name,
+                     bool gone, char ret_uid[static 40])
+{
+    for (uint32_t i = 0; view && i < view->pods.count; i++) {
+        const struct pod_row *row = table_row(&view->pods, i);
+        if ((row->gone_ns != 0) != gone || strcmp(view->texts.texts[row->name], name) != 0 ||
+            strcmp(view->texts.texts[row->namespace], namespace) != 0)
+            continue;
+        memcpy(ret_uid, row->uid, POD_UID_SIZE);
+        return true;
+    }
+    return false;
+}
+
+int pods_find_uid(struct pods *pods, const char *namespace, const char *name,
+                  char ret_uid[static 40])
+{
+    bool found = false;
+    pthread_mutex_lock(&pods->lock);
+    for (int gone = 0; gone < 2 && !found; gone++)
+        for (size_t i = 0; i < PODS_RANKS && !found; i++)
+            found = find_uid(pods->views[i], namespace, name, gone, ret_uid);
+    pthread_mutex_unlock(&pods->lock);
+    return found ? 0 : -ENOENT;
 }
 
 static void copy(char *to, size_t size, const char *text)
@@ -231,34 +267,6 @@ int pods_find(struct pods *pods, const char *container_id, const char *pod_uid,
               struct pod_names *ret)
 {
     return pods_visit(pods, container_id, pod_uid, copy_names, ret);
-}
-
-static bool is_called(const struct pods_view *view, const struct pod_row *row,
-                      const char *namespace, const char *name)
-{
-    return strcmp(view->texts.texts[row->name], name) == 0 &&
-           strcmp(view->texts.texts[row->namespace], namespace) == 0;
-}
-
-int pods_find_uid(struct pods *pods, const char *namespace, const char *name,
-                  char ret_uid[static 40])
-{
-    const struct pod_row *best = NULL;
-    pthread_mutex_lock(&pods->lock);
-    for (size_t i = 0; i < PODS_RANKS; i++) {
-        const struct pods_view *view = pods->views[i];
-        for (uint32_t k = 0; view && k < view->pods.count; k++) {
-            const struct pod_row *row = table_row(&view->pods, k);
-            if (is_called(view, row, namespace, name) &&
-                (!best || !row->gone_ns > !best->gone_ns ||
-                 (!row->gone_ns == !best->gone_ns && row->started_ns > best->started_ns)))
-                best = row;
-        }
-    }
-    if (best)
-        copy(ret_uid, POD_UID_SIZE, best->uid);
-    pthread_mutex_unlock(&pods->lock);
-    return best ? 0 : -ENOENT;
 }
 
 struct lack {

@@ -56,6 +56,14 @@ int pods_commit(struct pods_update **update, int64_t now_ns, struct pods_counts 
 
 /* ---- what is asked */
 
+/* Whatever is asked for without a pod uid is in this pod: for a sidecar, which sees nothing else,
+ * and whose cgroup namespace may hide the pod's part of each path. "": not so any more. */
+void pods_set_own_pod(struct pods *pods, const char *uid);
+
+/* The uid of the pod that has that name now, or had it last. -ENOENT. */
+int pods_find_uid(struct pods *pods, const char *namespace, const char *name,
+                  char ret_uid[static 40]);
+
 /* The container of that id and its pod; of no such container, or of an empty id, the pod of that
  * uid. NULL for what is not known. The pod's labels are NULL unless a source has told them. Called
  * under the table's lock, once; what it returns is returned. */
@@ -77,11 +85,6 @@ struct pod_names {
 /* -ENOENT if neither is known. */
 int pods_find(struct pods *pods, const char *container_id, const char *pod_uid,
               struct pod_names *ret);
-
-/* The uid of the pod that has that name now: of several, as when one was made anew, the one that is
- * there, and of those the youngest. -ENOENT. */
-int pods_find_uid(struct pods *pods, const char *namespace, const char *name,
-                  char ret_uid[static 40]);
 
 /* Whether a source could tell more: the container is not known, or, of an empty id, the pod is not.
  */

@@ -169,8 +169,8 @@ static int start_sampler(struct agent *a, const struct agent_options *o, struct 
         return r;
     config.target.resolve = resolve_pod;
     config.target.resolve_ctx = a;
-    if (config.target.kind == TARGET_SIDECAR)
-        config.target.name = pod_sources_uid();
+    if (config.target.kind == TARGET_SIDECAR && (config.target.name = pod_sources_uid()))
+        pods_set_own_pod(a->pod_sources.pods, config.target.name);
     struct collector_sinks sinks = {
         .window = take_window,
         .open = take_open,
@@ -213,7 +213,6 @@ static int start_all(struct agent *a, const struct agent_options *o, struct err 
         .jit = a->jit,
         .ksymbols = a->ksymbols,
         .pods = a->pod_sources.pods,
-        .pod_uid = o->sidecar ? pod_sources_uid() : NULL,
         .exact = o->exact_addresses,
     };
     struct namer_inputs inputs = {a->opener, a->pod_sources.identity};

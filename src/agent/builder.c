@@ -34,7 +34,6 @@ struct builder {
     struct counters *counters;
     struct naming *names;
     struct pods *pods;
-    char pod_uid[40]; /* "": each by its cgroup */
 
     /* Of the batch being built. */
     struct strings strings;
@@ -106,7 +105,6 @@ int builder_new(const struct builder_config *config, struct objects *objects,
     b->objects = objects;
     b->counters = counters;
     b->pods = config->pods;
-    snprintf(b->pod_uid, sizeof(b->pod_uid), "%s", config->pod_uid ? config->pod_uid : "");
     b->strings.max_count = WIRE_MAX_STRINGS;
     frames_init(&b->frames, &b->strings, objects);
     table_init(&b->stacks, sizeof(struct batch_stack), offsetof(struct batch_stack, methods),
@@ -238,9 +236,7 @@ static int add_labels(struct builder *b, uint32_t process, const char *cgroup_pa
     struct cgroup_id id;
     struct pod_names names = {0};
     cgroup_parse_path(cgroup_path, strlen(cgroup_path), &id);
-    if (!id.pod_uid[0])
-        memcpy(id.pod_uid, b->pod_uid, sizeof(id.pod_uid));
-    if (b->pods && (id.container_id[0] || id.pod_uid[0]))
+    if (b->pods)
         pods_find(b->pods, id.container_id, id.pod_uid, &names);
     const struct {
         const char *key, *value;

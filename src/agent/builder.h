@@ -25,7 +25,6 @@ struct builder_config {
     struct jit *jit;           /* names of code made at run time; NULL: it has none */
     struct ksymbols *ksymbols; /* may be NULL; must outlive it */
     struct pods *pods;         /* names of pods and containers; NULL: none; must outlive it */
-    const char *pod_uid;       /* of all that is sampled, whose cgroups may not say it; or NULL */
     bool exact;                /* named frames keep the sample's address */
 };
 

@@ -166,7 +166,7 @@ static int judge(void *ctx, const struct pod_fact *pod, const struct container_f
 {
     const struct question *q = ctx;
     bool in_pod = pod || q->id->pod_uid[0] || (container && container->pod_uid);
-    if (!in_pod && (container || !may_be_in_pod(q->id)))
+    if (!in_pod && (container || !q->id->container_id[0] || !may_be_in_pod(q->id)))
         return judge_outsider(q->identity);
     return judge_pod(q->identity, pod);
 }
@@ -179,8 +179,6 @@ static enum verdict judge_process(const struct identity *i, const struct window 
     read_cgroup(w, process, &id);
     if (!p->cgroup_path[0]) /* its cgroup is not known */
         return judge_pod(i, NULL);
-    if (!id.pod_uid[0] && !id.container_id[0])
-        return judge_outsider(i);
     struct question q = {i, &id};
     return (enum verdict)pods_visit(i->config.pods, id.container_id, id.pod_uid, judge, &q);
 }

@@ -418,6 +418,42 @@ static void of_labels_past_the_limit_the_first_are_kept(void **state)
     assert_int_equal(seen.pod.label_count, FACT_LABELS_MAX);
 }
 
+static void a_pod_is_found_by_its_name_the_one_that_is_there_first(void **state)
+{
+    struct kit *k = *state;
+    struct pod_fact old = {.uid = DB, .namespace = "data", .name = "db-0"};
+    struct pod_fact new = {.uid = WEB, .namespace = "data", .name = "db-0"};
+    char uid[40] = "untouched";
+    assert_int_equal(pods_find_uid(k->pods, "data", "db-0", uid), -ENOENT);
+    tell(k, PODS_KUBELET, &old, NULL);
+    assert_int_equal(pods_find_uid(k->pods, "shop", "db-0", uid), -ENOENT);
+    assert_int_equal(pods_find_uid(k->pods, "data", "db", uid), -ENOENT);
+    assert_string_equal(uid, "untouched");
+    assert_int_equal(pods_find_uid(k->pods, "data", "db-0", uid), 0);
+    assert_string_equal(uid, DB);
+    tell(k, PODS_KUBELET, NULL, NULL);
+    assert_int_equal(pods_find_uid(k->pods, "data", "db-0", uid), 0);
+    assert_string_equal(uid, DB);
+    tell(k, PODS_LOG_DIRS, &new, NULL);
+    assert_int_equal(pods_find_uid(k->pods, "data", "db-0", uid), 0);
+    assert_string_equal(uid, WEB);
+}
+
+static void a_sidecar_is_told_of_its_own_pod_where_nothing_says_another(void **state)
+{
+    struct kit *k = *state;
+    struct pod_fact db = {.uid = DB, .namespace = "data", .name = "db-0"};
+    tell(k, PODS_CRI, &db, NULL);
+    tell(k, PODS_DOWNWARD, &web, &web_main);
+    pods_set_own_pod(k->pods, WEB);
+    assert_string_equal(find(k, "", ""), "shop/web-6f9968b487-nf9wh/ Deployment/web");
+    assert_string_equal(find(k, OTHER, ""), "shop/web-6f9968b487-nf9wh/ Deployment/web");
+    assert_string_equal(find(k, MAIN, ""), "shop/web-6f9968b487-nf9wh/main Deployment/web");
+    assert_string_equal(find(k, "", DB), "data/db-0/ ");
+    pods_set_own_pod(k->pods, "");
+    assert_string_equal(find(k, "", ""), "-");
+}
+
 #define WITH_KIT(test)       cmocka_unit_test_setup_teardown(test, make_kit, free_kit)
 #define WITH_SMALL_KIT(test) cmocka_unit_test_setup_teardown(test, make_small_kit, free_kit)
 
@@ -437,6 +473,8 @@ int main(void)
         WITH_KIT(what_has_gone_is_known_for_five_minutes_more),
         WITH_KIT(what_comes_back_has_not_gone),
         WITH_KIT(what_is_there_goes_before_what_has_gone),
+        WITH_KIT(a_pod_is_found_by_its_name_the_one_that_is_there_first),
+        WITH_KIT(a_sidecar_is_told_of_its_own_pod_where_nothing_says_another),
         WITH_SMALL_KIT(what_is_too_much_is_left_out_and_counted),
         WITH_SMALL_KIT(what_has_gone_does_not_take_the_place_of_what_is_there),
         WITH_KIT(a_fact_without_an_id_is_none_and_a_name_too_long_is_not_said),
