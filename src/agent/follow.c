@@ -35,6 +35,7 @@ struct follow {
     struct event_config event;
     struct event_features features;
     struct sidecar sidecar;
+    char own_path[CGROUP_PATH_MAX]; /* of a sidecar's pod */
     struct attach *attach;
     struct target_cgroups *by_cgroup;
     struct follow_sink sink;
@@ -46,42 +47,43 @@ struct follow {
 
 /* ---- how it can be sampled */
 
-static bool is_self_inside(struct follow *f, const struct target_dirs *dirs);
-
-/* A sidecar's own pod, if the hierarchy is to be seen from its root, as a privileged container
- * does.
- */
-static bool find_own_pod(struct follow *f)
-{
-    const char *mount;
-    int hierarchy = cgroups_hierarchy(f->cgroups, &mount);
-    if (hierarchy < 0 || !f->sidecar.pod_uid[0])
-        return false;
-    f->target.name = f->sidecar.pod_uid;
-    struct target_dirs *dirs = calloc(1, sizeof(*dirs));
-    bool found = dirs && target_find(&f->target, hierarchy, mount, dirs, NULL) == 0 &&
-                 dirs->count == 1 && is_self_inside(f, dirs);
-    free(dirs);
-    return found;
-}
-
 static void find_self(void *ctx, uint32_t pid)
 {
     if (pid == (uint32_t)getpid())
         *(bool *)ctx = true;
 }
 
-/* A container's mount of its own cgroup could be taken for a hierarchy. */
-static bool is_self_inside(struct follow *f, const struct target_dirs *dirs)
+/* Pods of one uid may be of several clusters on a machine, and a container's mount of its own
+ * cgroup looks like a hierarchy: we must be in it. */
+static bool is_self_inside(int hierarchy, const char *path)
 {
-    int hierarchy = cgroups_hierarchy(f->cgroups, NULL);
-    int dir = openat(hierarchy, dirs->v[0].path + 1, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int dir = openat(hierarchy, path[1] ? path + 1 : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     bool inside = false;
     if (dir >= 0 && target_each_process(dir, find_self, &inside) < 0)
         inside = false;
     if (dir >= 0)
         close(dir);
     return inside;
+}
+
+/* A sidecar's own pod, if the hierarchy is to be seen from its root. */
+static bool find_own_pod(struct follow *f)
+{
+    const char *mount;
+    int hierarchy = cgroups_hierarchy(f->cgroups, &mount);
+    if (hierarchy < 0 || !f->sidecar.pod_uid[0])
+        return false;
+    const struct target pod = {.kind = TARGET_POD, .name = f->sidecar.pod_uid};
+    struct target_dirs *dirs = calloc(1, sizeof(*dirs));
+    bool found = false;
+    if (dirs && target_find(&pod, hierarchy, mount, dirs, NULL) == 0) {
+        for (size_t i = 0; i < dirs->count && !found; i++) {
+            found = is_self_inside(hierarchy, dirs->v[i].path);
+            memcpy(f->own_path, dirs->v[i].path, sizeof(f->own_path));
+        }
+    }
+    free(dirs);
+    return found;
 }
 
 static int probe_sidecar(struct follow *f, struct err *err)
@@ -183,7 +185,7 @@ static int start_cgroups(struct follow *f, struct cpu *cpus, size_t count, struc
 {
     struct target target = f->target;
     if (target.kind == TARGET_SIDECAR)
-        target.kind = TARGET_POD;
+        target = (struct target){.kind = TARGET_CGROUP, .name = f->own_path};
     int r = target_cgroups_new(&target, &f->event, &f->features, f->cgroups, &f->by_cgroup, err);
     if (r == 0)
         r = target_cgroups_look(f->by_cgroup, cpus, count, clock_ns(CLOCK_MONOTONIC), err);

@@ -27,7 +27,7 @@ begin_pod() {
     name=$1 out=$dir/out.$1
     mkdir "$out"
     chmod 777 "$out"
-    uid=5b2f8a2e-6c3d-4a0e-9a57-0000000000$(printf '%02d' $((++pods)))
+    uid=$(printf '5b2f8a2e-6c3d-4a0e-9a57-%012d' $((++pods)))
     pod=$(run_pod "$name" shop "$uid") || bail "no pod"
     run_container "$pod" app "{\"user\": $user, \"mounts\": {\"/out\": \"$out\"}}" /bin/sh -c \
         "until [ -e /out/go ]; do sleep 0.05; done; exec /kin.$me 4 1.5 >/out/truth" >/dev/null || bail "no container"
@@ -37,7 +37,7 @@ pods=0
 # start_sidecar SPEC WORDS: its log is $out/log; WORDS say that it is ready.
 start_sidecar() {
     local env="\"PODFLAME_NAMESPACE\": \"shop\", \"PODFLAME_POD_NAME\": \"$name\", \"PODFLAME_POD_UID\": \"$uid\", \"PODFLAME_NODE_NAME\": \"node-of-$name\""
-    sidecar=$(run_container "$pod" podflamed "${1%\}}, \"mounts\": {\"/out\": \"$out\"}, \"env\": {$env}}" /bin/sh -c \
+    sidecar=$(run_container "$pod" podflamed "${1%\}}, \"mounts\": {\"/out\": \"$out\"${mounts:-}}, \"env\": {$env}}" /bin/sh -c \
         "exec /podflamed --sidecar --server $server --state-dir /out/state --metrics-listen 127.0.0.1:0 2>/out/log") || bail "no container"
     wait_until 20 grep -Eq "$2" "$out/log" || { show "$out/log"; bail "the sidecar did not start"; }
 }
@@ -99,6 +99,21 @@ both() {
     [ "$failures" = 0 ] || show "$out/log"
 }
 
+# ---- where the pod's cgroup is to be seen: the machine's hierarchy is mounted, and paths count from its root
+
+by_cgroup() {
+    begin_pod cgroup
+    mounts=", \"/host\": \"$hierarchy\"" start_sidecar '{"user": 0, "drop": ["ALL"], "add": ["PERFMON", "SYS_PTRACE"]}' 'sampling cpus='
+    run_app
+    run_late 1001
+    end_sidecar
+    check "it samples the pod by its cgroup where it can" matches "$out/log" 'sidecar samples its pod by its cgroup pod_uid=5b2f8a2e'
+    check "by cgroup, too, at least 95 % of the application's time is sampled, once" share 95
+    check "by cgroup, too, a container that starts later is sampled" late
+    check "by cgroup, too, nothing else is" only "${mine[@]}"
+    [ "$failures" = 0 ] || show "$out/log"
+}
+
 # ---- none, under RuntimeDefault: seccomp
 
 none_runtime_default() {
@@ -122,8 +137,8 @@ none_same_user() {
         "only processes of its own user \(uid $user\), only in user code: CAP_PERFMON is missing .*$give_both"
     check "and that others' processes cannot be read" matches "$out/log" 'CAP_SYS_PTRACE is missing'
     check "and whose it does not sample" matches "$out/log" 'does not sample all .* refused=1 example_pid=1 example="sleep" example_uid=0 error=EACCES'
-    # Of its user code, which is nearly all.
-    check "at least 90 % of the application's time is sampled, once" share 90
+    # Of its user code, which is nearly all: a sample that is due in the kernel is not taken.
+    check "at least 85 % of the application's time is sampled, once" share 85
     check "a container of the user that starts later is adopted" holds "$(count_folded "$dir/folded" "^late[.]$me;.*hot_loop") > 120"
     check "the kernel is not sampled" equal "$(count_folded "$dir/folded" '_\[k\]')" 0
     check "nothing else is" only "${mine[@]}"
@@ -159,6 +174,14 @@ not_shared() {
 }
 
 both
+hierarchy=$(awk '{ for (i = 7; $i != "-"; i++); type = $(i + 1); options = $(i + 3) }
+    type == "cgroup" && ("," options ",") ~ /,perf_event,/ { v1 = $5 } type == "cgroup2" { v2 = $5 }
+    END { print v1 ? v1 : v2 }' /proc/self/mountinfo)
+if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
+    skip "it samples the pod by its cgroup where it can" "with cgroup v2 alone a container's paths count from its own cgroup"
+else
+    by_cgroup
+fi
 none_runtime_default
 paranoid=$(cat /proc/sys/kernel/perf_event_paranoid)
 if [ "$paranoid" = 2 ]; then

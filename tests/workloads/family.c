@@ -37,7 +37,7 @@ static __attribute__((noinline)) void burn(double cpu_seconds)
 
 static __attribute__((noinline)) void burn_first(void)
 {
-    burn(0.03);
+    burn(burst / 2);
 }
 
 static __attribute__((noinline)) void burn_early(void)
