@@ -23,6 +23,7 @@
 #include "agent/spool.h"
 #include "agent/status.h"
 #include "agent/tables.h"
+#include "agent/usage_reader.h"
 #include "agent/window.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -41,6 +42,7 @@ struct agent {
     struct opener *opener;
     struct jit *jit;
     struct tables *tables;
+    struct usage_reader *usage;
     struct namer *namer;
     struct sampler *sampler;
     struct replay *replay;
@@ -137,6 +139,18 @@ static int start_sampler(struct agent *a, const struct agent_options *o, struct 
     return sampler_start(&config, &sinks, a->objects, &a->counters, &a->sampler, err);
 }
 
+/* Sampling goes on without it. */
+static void start_usage(struct agent *a, const struct agent_options *o)
+{
+    struct err err = {0};
+    struct usage_reader_config config = {
+        .interval_ns = o->usage_ns,
+        .full_commands = strcmp(o->command_lines, "full") == 0,
+    };
+    if (o->usage_ns && !o->replay && usage_reader_start(&config, &a->counters, &a->usage, &err) < 0)
+        log_warn("what containers use is not read error=\"%s\"", err.text);
+}
+
 static int start_all(struct agent *a, const struct agent_options *o, struct err *err)
 {
     int r = objects_new(&a->objects, err);
@@ -157,6 +171,7 @@ static int start_all(struct agent *a, const struct agent_options *o, struct err 
         r = jit_start(&a->counters, &a->jit, err);
     if (r < 0)
         return r;
+    start_usage(a, o);
     struct builder_config config = {
         .node = o->node,
         .period_ns =
@@ -167,6 +182,7 @@ static int start_all(struct agent *a, const struct agent_options *o, struct err 
         .jit = a->jit,
         .ksymbols = a->ksymbols,
         .exact = o->exact_addresses,
+        .usage = a->usage,
     };
     r = namer_start(&config, a->objects, a->opener, &a->counters, a->spool, a->ship, &a->namer,
                     err);
@@ -224,6 +240,7 @@ void agent_stop(struct agent **agent)
     sampler_stop(&a->sampler);
     tables_stop(&a->tables);
     namer_stop(&a->namer);
+    usage_reader_stop(&a->usage);
     jit_stop(&a->jit);
     opener_stop(&a->opener);
     ship_stop(&a->ship, a->shutdown_ns);

@@ -59,6 +59,14 @@ static const struct option_def defs[] = {
      "Run the sampling thread at SCHED_FIFO where allowed, so that a loaded machine loses no "
      "records."},
 
+    {"usage-interval", OPTION_DURATION, AT(usage_ns), "TIME", "10s", 0, 300 * NS_PER_SEC, "Usage",
+     "How often to read what containers and systemd units use: CPU, memory, disk, network, and "
+     "their "
+     "processes; 0s: never."},
+    {"command-lines", OPTION_STRING, AT(command_lines), "WHAT", "short", 0, 0, "Usage",
+     "What to keep of processes' command lines: short: the executable, and the script that an "
+     "interpreter runs; full: all arguments, passwords and tokens among them."},
+
     {"node", OPTION_STRING, AT(node), "NAME", NULL, 0, 0, "General",
      "This machine's name in the data; by default its host name."},
     {"metrics-listen", OPTION_STRING, AT(metrics_listen), "ADDR", "127.0.0.1:7358", 0, 0, "General",
@@ -114,6 +122,11 @@ int agent_options_check(const struct agent_options *options, struct err *err)
                        (unsigned long long)options->stack_bytes);
     if (options->stack_bytes * 2 > options->ring_bytes)
         return err_set(err, -EINVAL, "ring-bytes must be at least twice stack-bytes");
+    if (options->usage_ns && options->usage_ns < NS_PER_SEC)
+        return err_set(err, -EINVAL, "usage-interval must be 0s or at least 1s");
+    if (strcmp(options->command_lines, "short") != 0 && strcmp(options->command_lines, "full") != 0)
+        return err_set(err, -EINVAL, "command-lines is \"%s\"; it must be short or full",
+                       options->command_lines);
     if (options->record && options->replay)
         return err_set(err, -EINVAL, "record and replay exclude each other");
     return 0;
