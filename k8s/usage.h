@@ -56,8 +56,8 @@ struct usage_reading {
     uint32_t
         summed; /* bit i: the figure is the sum over the processes there, no file of the cgroup
                    having it: what processes did that came and went in between may be missing */
-    uint64_t network; /* inode of the network namespace: those in one pod have the same one, and
-                         the same traffic; 0: the node's own, whose traffic is not theirs */
+    uint64_t network; /* of the network namespace: those in one pod have the same number, and the
+                         same traffic; 0: the node's own, whose traffic is not theirs */
 };
 
 /* Counters as above; what a process's dead children did is not the process's. */

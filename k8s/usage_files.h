@@ -57,15 +57,16 @@ struct usage_stat {
     uint64_t start;              /* clock ticks since the machine's start */
     uint64_t image;              /* changes when it executes another program; 0: not told */
     uint64_t user, system;       /* clock ticks, its own */
-    uint64_t rss, virtual_bytes; /* rss in pages */
+    uint64_t rss, virtual_bytes; /* rss in pages; of stat alone it is approximate */
     uint64_t tally[TALLY_COUNT]; /* TALLY_BLOCK_READ and on: unknown */
     char name[64];
 };
 
 int usage_parse_stat(const char *text, size_t len, struct usage_stat *ret); /* /proc/PID/stat */
 int usage_parse_io(const char *text, size_t len, uint64_t tally[TALLY_COUNT]);
+int usage_parse_statm(const char *text, size_t len, uint64_t *ret_resident); /* pages */
 
-/* Reads both; io that may not be read stays unknown. -ENOENT, -ESRCH: it is gone. */
+/* Reads all three; io that may not be read stays unknown. -ENOENT, -ESRCH: it is gone. */
 int usage_read_process(int proc, uint32_t pid, struct buf *text, struct usage_stat *ret);
 
 #define USAGE_EXE_MAX     1024
@@ -83,7 +84,7 @@ void usage_show_command(const char *exe, const char *line, size_t len, bool full
 
 int usage_parse_net_dev(const char *text, size_t len, uint64_t *ret_rx, uint64_t *ret_tx);
 
-/* The inode of a process's network namespace. */
+/* A number that a process's network namespace alone has while it is there. */
 int usage_read_network(int proc, const char *pid, uint64_t *ret);
 int usage_read_net_dev(int proc, uint32_t pid, struct buf *text, uint64_t *ret_rx,
                        uint64_t *ret_tx);

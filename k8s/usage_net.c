@@ -41,11 +41,14 @@ int usage_parse_net_dev(const char *text, size_t len, uint64_t *ret_rx, uint64_t
     return 0;
 }
 
+/* /proc/PID/ns/net would need the right to trace the process; that of PID 1 root in a container may
+ * lack. Each namespace has its own files below /proc/PID/net, with inodes from the same numbers
+ * (proc_net_ns_init(), proc_register()). */
 int usage_read_network(int proc, const char *pid, uint64_t *ret)
 {
     char path[48];
     struct stat st;
-    snprintf(path, sizeof(path), "%s/ns/net", pid);
+    snprintf(path, sizeof(path), "%s/net/dev", pid);
     if (fstatat(proc, path, &st, 0) < 0)
         return -errno;
     *ret = st.st_ino;

@@ -108,6 +108,17 @@ int usage_parse_io(const char *text, size_t len, uint64_t tally[TALLY_COUNT])
     return found == (1u << TALLY_COUNT) - (1u << TALLY_BLOCK_READ) ? 0 : -EBADMSG;
 }
 
+/* Pages: size, resident ... What stat says of it is a sum that CPUs add to now and then. */
+int usage_parse_statm(const char *text, size_t len, uint64_t *ret_resident)
+{
+    struct usage_text rest = {text, len}, word;
+    uint64_t resident;
+    if (!text_word(&rest, &word) || !text_word(&rest, &word) || !text_number(word, &resident))
+        return -EBADMSG;
+    *ret_resident = resident;
+    return 0;
+}
+
 static int read_file(int proc, uint32_t pid, const char *name, struct buf *text)
 {
     char path[32];
@@ -124,6 +135,8 @@ int usage_read_process(int proc, uint32_t pid, struct buf *text, struct usage_st
         r = usage_parse_stat((const char *)text->data, text->len, &stat);
     if (r < 0)
         return r;
+    if (read_file(proc, pid, "statm", text) == 0)
+        (void)usage_parse_statm((const char *)text->data, text->len, &stat.rss);
     r = read_file(proc, pid, "io", text);
     if (r == -ENOENT || r == -ESRCH)
         /* Without CONFIG_TASK_IO_ACCOUNTING there is no such file of anyone. */

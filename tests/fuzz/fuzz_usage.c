@@ -66,6 +66,7 @@ static void check_process(unsigned which, const char *text, size_t len)
         break;
     case 1:
         check(usage_parse_io(text, len, tally));
+        check(usage_parse_statm(text, len, &rx));
         break;
     case 2:
         check(usage_parse_net_dev(text, len, &rx, &tx));

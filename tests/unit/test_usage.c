@@ -234,6 +234,16 @@ static void a_name_may_hold_anything(void **state)
         assert_int_equal(usage_parse_stat(text, len, &stat), -EBADMSG);
 }
 
+static void resident_memory_is_the_second_number(void **state)
+{
+    uint64_t pages = 0;
+    assert_int_equal(usage_parse_statm("905 424 340 5 0 119 0\n", 22, &pages), 0);
+    assert_int_equal(pages, 424);
+    assert_int_equal(usage_parse_statm("905", 3, &pages), -EBADMSG);
+    assert_int_equal(usage_parse_statm("905 -1 2", 8, &pages), -EBADMSG);
+    assert_int_equal(pages, 424);
+}
+
 static void half_of_what_a_process_read_is_not_believed(void **state)
 {
     uint64_t tally[TALLY_COUNT];
@@ -373,6 +383,7 @@ int main(void)
         cmocka_unit_test(pids_of_other_namespaces_are_left_out),
         cmocka_unit_test(a_process_is_read),
         cmocka_unit_test(a_name_may_hold_anything),
+        cmocka_unit_test(resident_memory_is_the_second_number),
         cmocka_unit_test(half_of_what_a_process_read_is_not_believed),
         cmocka_unit_test(all_interfaces_but_lo_are_added_up),
         cmocka_unit_test(arguments_are_not_shown),

@@ -73,7 +73,7 @@ static void make_kit(struct kit *k, const struct temp_dir *dir)
     k->config.proc = open_dir(dir, "proc");
     k->config.max_cgroups = 8;
     k->config.max_processes = 8;
-    write_file(dir, "proc/1/ns/net", "");
+    write_file(dir, "proc/1/net/dev", "");
     write_file(dir, "proc/self/io", "");
     assert_int_equal(usage_scanner_new(&k->config, &k->scanner, NULL), 0);
 }
@@ -134,15 +134,15 @@ static void write_process(const struct temp_dir *dir, unsigned pid, unsigned ppi
     char path[64], text[512];
     snprintf(path, sizeof(path), "proc/%u/stat", pid);
     snprintf(text, sizeof(text),
-             "%u (job) S %u 0 0 0 -1 0 %u 0 %u 0 %u %u 0 0 20 0 2 0 %lu 4096000 10 0 0 0 9 0\n",
-             pid, ppid, n, n, n, n, start);
+             "%u (job) S %u 0 0 0 -1 0 %u 0 %u 0 %u %u 0 0 20 0 2 0 %lu 4096000 3 0 0 0 9 0\n", pid,
+             ppid, n, n, n, n, start);
     write_file(dir, path, text);
     snprintf(path, sizeof(path), "proc/%u/io", pid);
     snprintf(text, sizeof(text), "rchar: %u\nwchar: %u\nread_bytes: %u\nwrite_bytes: %u\n", n, n, n,
              n);
     write_file(dir, path, text);
-    snprintf(path, sizeof(path), "proc/%u/ns/net", pid);
-    write_file(dir, path, "");
+    snprintf(path, sizeof(path), "proc/%u/statm", pid);
+    write_file(dir, path, "1000 10 1 1 0 1 0\n");
 }
 
 static void remove_process(const struct temp_dir *dir, unsigned pid)
@@ -398,10 +398,10 @@ static void a_pods_traffic_is_that_of_its_own_network(void **state)
     write_process(*state, 51, 1, 5, 1);
     /* 51 is in the node's own network: what makes a namespace is its inode. */
     struct temp_dir *dir = *state;
-    remove_file(dir, "proc/51/ns/net");
-    assert_int_equal(linkat(dir->fd, "proc/1/ns/net", dir->fd, "proc/51/ns/net", 0), 0);
     snprintf(text, sizeof(text), NET_DEV, 1000, 2000);
     write_file(dir, "proc/50/net/dev", text);
+    assert_int_equal(mkdirat(dir->fd, "proc/51/net", 0755), 0);
+    assert_int_equal(linkat(dir->fd, "proc/1/net/dev", dir->fd, "proc/51/net/dev", 0), 0);
     write_file(dir, "proc/51/net/dev", text);
     scan(&k);
     snprintf(text, sizeof(text), NET_DEV, 1010, 2500);
