@@ -15,8 +15,10 @@
 #include "k8s/usage_files.h"
 #include "k8s/usage_text.h"
 
-#define FILE_MAX  (256u << 10) /* io.stat of a machine with many disks */
-#define PROCS_MAX (4u << 20)
+#define BLKIO           "blkio.throttle.io_service_bytes"
+#define BLKIO_RECURSIVE BLKIO "_recursive"
+#define FILE_MAX        (256u << 10) /* io.stat of a machine with many disks */
+#define PROCS_MAX       (4u << 20)
 
 void usage_clear(uint64_t figures[USAGE_FIGURE_COUNT])
 {
@@ -230,20 +232,14 @@ static bool read_figures(int dir, const char *name, struct buf *text, parse_fn p
 
 static void read_cpuacct(int dir, int64_t tick_ns, struct buf *text, uint64_t *figures)
 {
-    uint64_t total, user = USAGE_UNKNOWN, system = USAGE_UNKNOWN;
+    uint64_t total, by_ticks[USAGE_FIGURE_COUNT];
     if (!read_number(dir, "cpuacct.usage", text, &total))
         return;
-    /* Since Linux 4.7; before in ticks. */
-    if (!read_number(dir, "cpuacct.usage_user", text, &user) ||
-        !read_number(dir, "cpuacct.usage_sys", text, &system)) {
-        uint64_t by_ticks[USAGE_FIGURE_COUNT];
-        usage_clear(by_ticks);
-        if (read_file(dir, "cpuacct.stat", text) == 0)
-            (void)usage_parse_cpuacct_stat((char *)text->data, text->len, by_ticks, tick_ns);
-        user = by_ticks[USAGE_cpu_user_ns];
-        system = by_ticks[USAGE_cpu_system_ns];
-    }
-    usage_split_cpu(total, user, system, figures);
+    /* cpuacct.usage_user and _sys are no more than this by nanoseconds, and cost a file more. */
+    usage_clear(by_ticks);
+    if (read_file(dir, "cpuacct.stat", text) == 0)
+        (void)usage_parse_cpuacct_stat((char *)text->data, text->len, by_ticks, tick_ns);
+    usage_split_cpu(total, by_ticks[USAGE_cpu_user_ns], by_ticks[USAGE_cpu_system_ns], figures);
 }
 
 static void read_memory(int dir, const char *charged, struct buf *text, uint64_t *figures)
@@ -265,16 +261,26 @@ static void read_v1(const int *hierarchies, const char *path, int64_t tick_ns, s
         read_figures(cpu, "cpu.stat", text, usage_parse_cpu_stat_v1, figures);
     if (memory >= 0)
         read_memory(memory, "memory.usage_in_bytes", text, figures);
-    /* Without _recursive (before Linux 5.0) what is below is missing. */
-    if (blkio >= 0 && !read_figures(blkio, "blkio.throttle.io_service_bytes_recursive", text,
-                                    usage_parse_blkio, figures))
-        read_figures(blkio, "blkio.throttle.io_service_bytes", text, usage_parse_blkio, figures);
+    /* Since Linux 5.0; before, what is below is missing. */
+    if (blkio >= 0)
+        read_figures(blkio,
+                     faccessat(blkio, BLKIO_RECURSIVE, F_OK, 0) == 0 ? BLKIO_RECURSIVE : BLKIO,
+                     text, usage_parse_blkio, figures);
+}
+
+static bool has_all(const uint64_t *figures)
+{
+    return figures[USAGE_cpu_user_ns] != USAGE_UNKNOWN && figures[USAGE_periods] != USAGE_UNKNOWN &&
+           figures[USAGE_memory_bytes] != USAGE_UNKNOWN &&
+           figures[USAGE_block_read_bytes] != USAGE_UNKNOWN;
 }
 
 void usage_read_cgroup(const int hierarchies[USAGE_HIERARCHY_COUNT], const char *path,
                        int64_t tick_ns, struct buf *text, uint64_t *figures)
 {
     read_v1(hierarchies, path, tick_ns, text, figures);
+    if (has_all(figures))
+        return;
     _cleanup_close_ int dir = open_cgroup(hierarchies, USAGE_UNIFIED, path);
     if (dir < 0)
         return;

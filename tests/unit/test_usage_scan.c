@@ -162,8 +162,7 @@ static void counters_are_what_was_used_since_the_scan_before(void **state)
     struct kit k;
     make_kit(&k, *state);
     write_file(*state, "cpuacct/docker/" ID "/cpuacct.usage", "1000\n");
-    write_file(*state, "cpuacct/docker/" ID "/cpuacct.usage_user", "10\n");
-    write_file(*state, "cpuacct/docker/" ID "/cpuacct.usage_sys", "10\n");
+    write_file(*state, "cpuacct/docker/" ID "/cpuacct.stat", "user 10\nsystem 10\n");
     write_file(*state, "memory/docker/" ID "/memory.usage_in_bytes", "5000\n");
     write_file(*state, "memory/docker/" ID "/memory.stat",
                "total_rss 100\ntotal_inactive_file 1000\ntotal_pgfault 30\ntotal_pgmajfault 3\n");
@@ -178,7 +177,7 @@ static void counters_are_what_was_used_since_the_scan_before(void **state)
     assert_int_equal(r->figures[USAGE_rss_bytes], 100);
 
     write_file(*state, "cpuacct/docker/" ID "/cpuacct.usage", "4000\n");
-    write_file(*state, "cpuacct/docker/" ID "/cpuacct.usage_user", "30\n");
+    write_file(*state, "cpuacct/docker/" ID "/cpuacct.stat", "user 30\nsystem 10\n");
     write_file(*state, "memory/docker/" ID "/memory.stat",
                "total_rss 100\ntotal_inactive_file 6000\ntotal_pgfault 45\ntotal_pgmajfault 5\n");
     scan(&k);
@@ -199,11 +198,10 @@ static void shares_that_shrink_leave_the_whole_exact(void **state)
     struct kit k;
     make_kit(&k, *state);
     write_file(*state, "cpuacct/docker/" ID "/cpuacct.usage", "1000\n");
-    write_file(*state, "cpuacct/docker/" ID "/cpuacct.usage_user", "1\n");
-    write_file(*state, "cpuacct/docker/" ID "/cpuacct.usage_sys", "1\n");
+    write_file(*state, "cpuacct/docker/" ID "/cpuacct.stat", "user 1\nsystem 1\n");
     scan(&k);
     write_file(*state, "cpuacct/docker/" ID "/cpuacct.usage", "1100\n");
-    write_file(*state, "cpuacct/docker/" ID "/cpuacct.usage_sys", "9\n");
+    write_file(*state, "cpuacct/docker/" ID "/cpuacct.stat", "user 1\nsystem 9\n");
     scan(&k);
     assert_int_equal(k.readings[0].figures[USAGE_cpu_user_ns], 0);
     assert_int_equal(k.readings[0].figures[USAGE_cpu_system_ns], 100);
