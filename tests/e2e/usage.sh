@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # usage.sh: what a batch says that a container used is what the kernel's own files say, and what a
-# program that uses a known amount of everything did use. In cgroups of its own below each hierarchy
+# program that uses a known amount of everything did use; the server answers the same. In cgroups of its own below each hierarchy
 # this machine has: one container in v1's, one in v2's, the latter with a network of its own.
 # shellcheck source=tests/e2e/kit.sh disable=SC2119,SC2317
 . "${top_srcdir:?}/tests/e2e/kit.sh"
 
-begin podflamed podflame tests/workloads/consume
+begin podflamed podflame podflame-server tests/workloads/consume
 need_root
 mib=8 seconds=2 pages=5000 datagrams=200
 name=$(printf '%064x' "$$")
@@ -209,6 +209,23 @@ for id in "${ids[@]}"; do
     else
         check "$what: the node's own network is not the container's" equal "$(last "$id" net_rx_bytes)" null
     fi
+done
+
+# The same again, out of the store.
+unset server
+start_server
+for file in "$dir/state/spool"/*.batch; do
+    curl -sS --fail-with-body --max-time 60 -H 'Content-Type: application/vnd.podflame.batch' \
+        --data-binary "@$file" "$server/api/v1/batches" >/dev/null || bail "a batch was not stored"
+done
+sum_stored() { # file, figure
+    sed "s/.*\"$2\":\[\([^]]*\)\].*/\1/" "$1" | tr , '\n' | awk '{ n += $1 } END { printf "%d\n", n }'
+}
+for id in "${ids[@]}"; do
+    curl -sS --max-time 60 "$server/api/v1/usage?start=-1h&container_id=$id" >"$dir/stored.json"
+    for figure in cpu_user_ns minor_faults char_write_bytes; do
+        check "the server has the container's $figure" equal "$(sum_stored "$dir/stored.json" $figure)" "$(sum "$id" $figure)"
+    done
 done
 
 check "the processes are named" matches "$dir/batch.1.json" "\"command\": \"$workloads/consume\""
