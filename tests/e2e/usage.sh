@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # usage.sh: what a batch says that a container used is what the kernel's own files say, and what a
-# program that uses a known amount of everything did use; the server answers the same. In cgroups of its own below each hierarchy
-# this machine has: one container in v1's, one in v2's, the latter with a network of its own.
+# program that uses a known amount of everything did use; and the server answers so. In cgroups of its
+# own below each hierarchy this machine has: one container in v1's, one in v2's, the latter with a
+# network of its own.
 # shellcheck source=tests/e2e/kit.sh disable=SC2119,SC2317
 . "${top_srcdir:?}/tests/e2e/kit.sh"
 
@@ -122,7 +123,7 @@ for id in "${ids[@]}"; do wait_until 10 is_stopped "${pid[$id]}" || bail "the lo
 start_agent --window 2s --usage-interval 1s
 two_scans || bail "nothing is read of containers"
 
-declare -A cpu_before faults_before
+declare -A cpu_before faults_before written_before
 cpu_of() { # id
     if [ "$1" = "$v1" ]; then cat "$cpuacct/docker-$1.scope/cpuacct.usage"; else echo "$(key_of "$unified/docker-$1.scope/cpu.stat" usage_usec)000"; fi
 }
@@ -134,8 +135,18 @@ faults_of() { # id: all of them
     at=$(memory_dir "$1")
     if [ -n "$at" ]; then awk '/^(total_)?pgfault / { n = $2 } END { print n }' "$at/memory.stat"; else awk '{ print $10 + $12 }' "/proc/${pid[$1]}/stat"; fi
 }
+# As v2's io.stat has it, else as the process has.
+written_of() { # id
+    local at=$unified/docker-$1.scope/io.stat
+    if [ "$1" = "$v2" ] && [ -e "$at" ]; then
+        awk '{ for (i = 2; i <= NF; i++) if (sub(/^wbytes=/, "", $i)) n += $i } END { print n + 0 }' "$at"
+    else
+        key_of "/proc/${pid[$1]}/io" write_bytes:
+    fi
+}
 for id in "${ids[@]}"; do
     cpu_before[$id]=$(cpu_of "$id")
+    written_before[$id]=$(written_of "$id")
     faults_before[$id]=$(faults_of "$id")
     kill -CONT "${pid[$id]}"
 done
@@ -161,7 +172,7 @@ done
 for id in "${ids[@]}"; do
     what=v1
     [ "$id" = "$v1" ] || what=v2
-    cpu_now=$(cpu_of "$id") faults_now=$(faults_of "$id") at=$(memory_dir "$id")
+    cpu_now=$(cpu_of "$id") written_now=$(written_of "$id") faults_now=$(faults_of "$id") at=$(memory_dir "$id")
     read -r size resident _ <"/proc/${pid[$id]}/statm"
     page=$(getconf PAGESIZE)
     stat_rss=
@@ -184,7 +195,9 @@ for id in "${ids[@]}"; do
     if [ "$(stat -f -c %T "$dir")" = tmpfs ]; then
         skip "$what: bytes on disk are exact" "the test's directory is in memory"
     else
-        check "$what: bytes written to disk are exact" equal "$(sum "$id" block_write_bytes)" $((mib << 20))
+        # A file system may write down when it was written to.
+        check "$what: bytes written to disk are exactly the kernel's" equal "$(sum "$id" block_write_bytes)" "$((written_now - written_before[$id]))"
+        check "$what: and those of the load" within "$(sum "$id" block_write_bytes)" $((mib << 20)) 0.01
         check "$what: bytes read from disk are exact" equal "$(sum "$id" block_read_bytes)" $((mib << 20))
     fi
     got=$(($(sum "$id" minor_faults) + $(sum "$id" major_faults)))
