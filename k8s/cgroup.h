@@ -38,3 +38,8 @@ int cgroup_walk(int dirfd, size_t max_dirs, cgroup_walk_fn fn, void *ctx, struct
 /* Finds where the perf_event hierarchy is mounted (v1, hybrid) or else the unified one, from the
  * text of /proc/self/mountinfo, and copies the mount point. -ENOENT if neither is mounted. */
 int cgroup_find_mount(const char *mountinfo, size_t len, char ret_path[CGROUP_PATH_MAX]);
+
+/* The mount point of a v1 controller ("memory", "name=systemd"), of NULL the unified hierarchy's.
+ * -ENOENT. */
+int cgroup_find_hierarchy(const char *mountinfo, size_t len, const char *controller,
+                          char ret_path[CGROUP_PATH_MAX]);

@@ -117,9 +117,9 @@ static bool unescape(struct span in, char *to, size_t size)
     return n > 0;
 }
 
-/* 3 for the perf_event controller's hierarchy, 1 for the unified one, 0 for any other mount; one
- * more if the mount shows the hierarchy from its root, not from some container's cgroup. */
-static int mount_score(struct span line, struct span *ret_point)
+/* 3 for the controller's hierarchy, 1 for the unified one, 0 for any other mount; one more if the
+ * mount shows the hierarchy from its root, not from some container's cgroup. */
+static int mount_score(struct span line, const char *controller, struct span *ret_point)
 {
     /* id parent major:minor root point options [tags…] - type source super-options (proc(5)) */
     struct span fields[6], field, type, source, options;
@@ -134,23 +134,37 @@ static int mount_score(struct span line, struct span *ret_point)
         !next_piece(&line, ' ', &options))
         return 0;
     *ret_point = fields[4];
-    int score = is_word(type, "cgroup") && list_has(options, "perf_event") ? 3
-                : is_word(type, "cgroup2")                                 ? 1
-                                                                           : 0;
+    int score = is_word(type, "cgroup") && list_has(options, controller) ? 3
+                : is_word(type, "cgroup2")                               ? 1
+                                                                         : 0;
     return score && is_word(fields[3], "/") ? score + 1 : score;
 }
 
-int cgroup_find_mount(const char *mountinfo, size_t len, char ret_path[CGROUP_PATH_MAX])
+/* Of mounts that score at least `least`. */
+static int find_mount(const char *mountinfo, size_t len, const char *controller, int least,
+                      char ret_path[CGROUP_PATH_MAX])
 {
     struct span rest = {mountinfo, len}, line, point;
     char path[CGROUP_PATH_MAX];
     int best = 0;
     while (next_piece(&rest, '\n', &line)) {
-        int score = mount_score(line, &point);
-        if (score <= best || !unescape(point, path, sizeof(path)))
+        int score = mount_score(line, controller, &point);
+        if (score < least || score <= best || !unescape(point, path, sizeof(path)))
             continue;
         memcpy(ret_path, path, strlen(path) + 1);
         best = score;
     }
     return best ? 0 : -ENOENT;
+}
+
+int cgroup_find_mount(const char *mountinfo, size_t len, char ret_path[CGROUP_PATH_MAX])
+{
+    return find_mount(mountinfo, len, "perf_event", 1, ret_path);
+}
+
+int cgroup_find_hierarchy(const char *mountinfo, size_t len, const char *controller,
+                          char ret_path[CGROUP_PATH_MAX])
+{
+    /* No option of a v1 mount is empty. */
+    return find_mount(mountinfo, len, controller ? controller : "", controller ? 3 : 1, ret_path);
 }

@@ -69,6 +69,15 @@ static int push_children(struct todo *todo, DIR *dir, const char *path, size_t m
     return 0;
 }
 
+static int push_all(struct todo *todo, int *fd, const char *path, size_t max)
+{
+    _cleanup_closedir_ DIR *dir = fdopendir(*fd);
+    if (!dir)
+        return -errno;
+    (void)TAKE_FD(*fd);
+    return push_children(todo, dir, path, max);
+}
+
 /* A path longer than a cgroup's may be here is cut at a slash, as cgroup_choose_path() does. */
 static void cut_path(char *path)
 {
@@ -107,11 +116,10 @@ int cgroup_walk(int dirfd, size_t max_dirs, cgroup_walk_fn fn, void *ctx, struct
             continue;
         if (seen++ == max_dirs)
             return err_set(err, -E2BIG, "more than %zu cgroups", max_dirs);
-        _cleanup_closedir_ DIR *dir = fdopendir(fd);
-        if (!dir)
-            return err_errno(err, -errno, "reading the cgroup %s", path);
-        (void)TAKE_FD(fd);
-        r = push_children(&todo, dir, path, max_dirs);
+        /* A directory's links are its name, its own "." and each child's "..": most have no child,
+         * and some 40 files. Where links are not counted so, the number is another. */
+        if (st.st_nlink != 2)
+            r = push_all(&todo, &fd, path, max_dirs);
         if (r < 0)
             return err_errno(err, r, "reading the cgroup %s", path);
         cut_path(path);

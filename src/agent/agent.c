@@ -27,6 +27,7 @@
 #include "agent/status.h"
 #include "agent/tables.h"
 #include "agent/target.h"
+#include "agent/usage_reader.h"
 #include "agent/window.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -49,6 +50,7 @@ struct agent {
     struct jit *jit;
     struct tables *tables;
     struct pod_sources pod_sources;
+    struct usage_reader *usage;
     struct namer *namer;
     struct sampler *sampler;
     struct replay *replay;
@@ -181,6 +183,18 @@ static int start_sampler(struct agent *a, const struct agent_options *o, struct 
     return sampler_start(&config, &sinks, a->objects, &a->counters, &a->sampler, err);
 }
 
+/* Sampling goes on without it. */
+static void start_usage(struct agent *a, const struct agent_options *o)
+{
+    struct err err = {0};
+    struct usage_reader_config config = {
+        .interval_ns = o->usage_ns,
+        .full_commands = strcmp(o->command_lines, "full") == 0,
+    };
+    if (o->usage_ns && !o->replay && usage_reader_start(&config, &a->counters, &a->usage, &err) < 0)
+        log_warn("what containers use is not read error=\"%s\"", err.text);
+}
+
 static int start_all(struct agent *a, const struct agent_options *o, struct err *err)
 {
     int r = objects_new(&a->objects, err);
@@ -203,6 +217,7 @@ static int start_all(struct agent *a, const struct agent_options *o, struct err 
         r = pod_sources_start(o, &a->counters, &a->pod_sources, err);
     if (r < 0)
         return r;
+    start_usage(a, o);
     struct builder_config config = {
         .node = pod_sources_node(o),
         .period_ns =
@@ -214,6 +229,7 @@ static int start_all(struct agent *a, const struct agent_options *o, struct err 
         .ksymbols = a->ksymbols,
         .pods = a->pod_sources.pods,
         .exact = o->exact_addresses,
+        .usage = a->usage,
     };
     struct namer_inputs inputs = {a->opener, a->pod_sources.identity};
     r = namer_start(&config, a->objects, &inputs, &a->counters, a->spool, a->ship, &a->namer, err);
@@ -279,6 +295,7 @@ void agent_stop(struct agent **agent)
     tables_stop(&a->tables);
     namer_stop(&a->namer);
     pod_sources_stop(&a->pod_sources);
+    usage_reader_stop(&a->usage);
     jit_stop(&a->jit);
     opener_stop(&a->opener);
     ship_stop(&a->ship, a->shutdown_ns);

@@ -14,6 +14,7 @@
 #include "agent/frames.h"
 #include "agent/naming.h"
 #include "agent/object.h"
+#include "agent/usage_rows.h"
 #include "agent/window.h"
 #include "base/buf.h"
 #include "base/cleanup.h"
@@ -44,6 +45,9 @@ struct builder {
     struct batch_label *batch_labels;
     uint32_t label_count, label_room;
     uint32_t *stack_of_node;
+
+    struct usage_reader *usage;
+    struct usage_rows *usage_rows;
 };
 
 static void clear_batch(struct builder *b)
@@ -74,6 +78,7 @@ void builder_free(struct builder **builder)
     table_free(&b->samples);
     strings_free(&b->strings);
     naming_free(&b->names);
+    usage_rows_free(&b->usage_rows);
     free(b);
     *builder = NULL;
 }
@@ -123,11 +128,14 @@ int builder_new(const struct builder_config *config, struct objects *objects,
     int r = read_machine(b, config->node, err);
     if (r == 0)
         r = naming_new(&naming, &b->names, err);
+    if (r == 0 && usage_rows_new(&b->usage_rows) < 0)
+        r = err_errno(err, -ENOMEM, "the batch builder");
     if (r < 0) {
         builder_free(&b);
         return r;
     }
     naming_set_jit(b->names, config->jit);
+    b->usage = config->usage;
     *ret = b;
     return 0;
 }
@@ -328,6 +336,9 @@ int builder_build(struct builder *builder, const struct window *window, struct b
     struct builder *b = builder;
     clear_batch(b);
     int r = build_tables(b, window);
+    if (r == 0)
+        r = usage_rows_build(b->usage_rows, b->usage, window->start_ns, window->end_ns, &b->strings,
+                             b->counters);
     if (r < 0)
         return err_errno(err, r, "building a batch of %u samples", window->samples.count);
     *ret = (struct batch){
@@ -356,6 +367,7 @@ int builder_build(struct builder *builder, const struct window *window, struct b
         .label_count = b->label_count,
         .sample_count = b->samples.count,
     };
+    usage_rows_give(b->usage_rows, ret);
     return 0;
 }
 

@@ -14,18 +14,20 @@ struct jit;
 struct ksymbols;
 struct objects;
 struct pods;
+struct usage_reader;
 struct window;
 
 struct builder_config {
     const char *node; /* its name */
     int64_t period_ns;
-    size_t symbol_bytes;       /* cap on remembered names */
-    const char *worker;        /* program that reads DWARF (symbol/worker.h); NULL: none */
-    int64_t dwarf_ns;          /* CPU time it may take for a window */
-    struct jit *jit;           /* names of code made at run time; NULL: it has none */
-    struct ksymbols *ksymbols; /* may be NULL; must outlive it */
-    struct pods *pods;         /* names of pods and containers; NULL: none; must outlive it */
-    bool exact;                /* named frames keep the sample's address */
+    size_t symbol_bytes;        /* cap on remembered names */
+    const char *worker;         /* program that reads DWARF (symbol/worker.h); NULL: none */
+    int64_t dwarf_ns;           /* CPU time it may take for a window */
+    struct jit *jit;            /* names of code made at run time; NULL: it has none */
+    struct ksymbols *ksymbols;  /* may be NULL; must outlive it */
+    struct pods *pods;          /* names of pods and containers; NULL: none; must outlive it */
+    bool exact;                 /* named frames keep the sample's address */
+    struct usage_reader *usage; /* what containers use; NULL: it is not read. Must outlive it */
 };
 
 /* Copies the config. Reads the machine's boot id, kernel and architecture. */

@@ -64,7 +64,11 @@
     X(samples_unidentified, "Samples left out since include or exclude ask what is not known.")    \
     X(windows, "Windows closed.")                                                                  \
     X(windows_dropped, "Windows lost because naming did not keep up, or memory ran out.")          \
-    X(batches_failed, "Batches that could not be encoded or spooled.")
+    X(batches_failed, "Batches that could not be encoded or spooled.")                             \
+    X(usage_readings, "Readings of what a container or systemd unit uses.")                        \
+    X(usage_dropped, "Cgroups, processes and readings that were too many, or came too late.")      \
+    X(usage_failed, "Times that nothing of what containers use could be read.")                    \
+    X(usage_cpu_us, "Microseconds of CPU time that it took to read what containers use.")
 
 struct counters {
 #define X(name, help) _Atomic uint64_t name;

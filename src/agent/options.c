@@ -116,6 +116,13 @@ static const struct option_def defs[] = {
     {"sidecar", OPTION_BOOL, AT(sidecar), NULL, "false", 0, 0, "Target",
      "Sample the pod that podflamed itself is in, which has shareProcessNamespace: true. The log "
      "says what it cannot see, and what to set in the pod."},
+    {"usage-interval", OPTION_DURATION, AT(usage_ns), "TIME", "10s", 0, 300 * NS_PER_SEC, "Usage",
+     "How often to read what containers and systemd units use: CPU, memory, disk, network, and "
+     "their "
+     "processes; 0s: never."},
+    {"command-lines", OPTION_STRING, AT(command_lines), "WHAT", "short", 0, 0, "Usage",
+     "What to keep of processes' command lines: short: the executable, and the script that an "
+     "interpreter runs; full: all arguments, passwords and tokens among them."},
 
     {"node", OPTION_STRING, AT(node), "NAME", NULL, 0, 0, "General",
      "This machine's name in the data; by default what the variable PODFLAME_NODE_NAME says, else "
@@ -197,6 +204,11 @@ int agent_options_check(const struct agent_options *options, struct err *err)
         return r;
     if (target.kind != TARGET_NODE && options->replay)
         return err_set(err, -EINVAL, "a replay has what was recorded: it takes no target");
+    if (options->usage_ns && options->usage_ns < NS_PER_SEC)
+        return err_set(err, -EINVAL, "usage-interval must be 0s or at least 1s");
+    if (strcmp(options->command_lines, "short") != 0 && strcmp(options->command_lines, "full") != 0)
+        return err_set(err, -EINVAL, "command-lines is \"%s\"; it must be short or full",
+                       options->command_lines);
     if (options->record && options->replay)
         return err_set(err, -EINVAL, "record and replay exclude each other");
     r = check_selectors("include", options->include, err);

@@ -12,6 +12,8 @@ struct target;
 struct agent_options {
     char *server, *server_ca, *state_dir, *node, *metrics_listen, *log_level, *record, *replay;
     char *pid, *cgroup, *container, *pod;
+    char *command_lines;
+    int64_t usage_ns;
     int64_t window_ns, duration_ns, shutdown_ns, tail_ns, dwarf_ns;
     uint64_t frequency, stack_bytes, stack_bytes_max, ring_bytes, spool_bytes, symbol_bytes,
         table_bytes, table_disk_bytes, max_stacks;

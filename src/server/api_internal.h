@@ -15,7 +15,7 @@ struct route;
 struct store;
 struct symbols;
 
-#define API_ROUTES 9
+#define API_ROUTES 10
 
 struct api {
     struct store *store;
@@ -40,6 +40,7 @@ void api_reply_json(struct reply *reply, int r);
 void api_get_processes(struct api *api, const struct request *request, struct reply *reply);
 void api_get_nodes(struct api *api, const struct request *request, struct reply *reply);
 void api_get_stacks(struct api *api, const struct request *request, struct reply *reply);
+void api_get_usage(struct api *api, const struct request *request, struct reply *reply);
 void api_get_status(struct api *api, const struct request *request, struct reply *reply);
 void api_get_ready(struct api *api, const struct request *request, struct reply *reply);
 void api_get_metrics(struct api *api, const struct request *request, struct reply *reply);

@@ -71,6 +71,20 @@ typedef int (*store_stack_fn)(void *ctx, uint64_t stack, const struct store_fram
 typedef int (*store_node_fn)(void *ctx, const struct store_node *node);
 typedef int (*store_counter_fn)(void *ctx, const char *node, const char *name, uint64_t value);
 
+/* What a container or systemd unit used; see wire/format.h. */
+struct store_usage {
+    uint64_t series; /* equal where node, cgroup and labels are */
+    const char *node, *cgroup;
+    const struct store_label *labels;
+    size_t label_count;
+    int64_t time_ms;
+    uint64_t span_us;
+    uint64_t network;
+    uint32_t summed;
+    const uint64_t *figures; /* WIRE_USAGE_COUNT: WIRE_UNKNOWN or below 2^63 */
+};
+typedef int (*store_usage_fn)(void *ctx, const struct store_usage *usage);
+
 /* All calls may come from any thread. */
 struct store_ops {
     const char *name;
@@ -94,6 +108,11 @@ struct store_ops {
     /* Sums of the agents' own counters over a range. */
     int (*counters)(struct store *s, int64_t start_ms, int64_t end_ms, store_counter_fn fn,
                     void *ctx, struct err *err);
+
+    /* What was read in the range, in any order. Filters by node, cgroup and the cgroups' own
+     * labels; groups are not looked at. */
+    int (*usage)(struct store *s, const struct store_query *query, store_usage_fn fn, void *ctx,
+                 struct err *err);
 
     /* Drops what is older than `before_ms`, then the oldest until at most `max_bytes` remain (0: no
      * limit). */

@@ -54,6 +54,26 @@ struct batch_sample {
     uint32_t count;
 };
 
+struct batch_usage {
+    int64_t time_ns, span_ns;
+    uint64_t network;
+    uint64_t figures[WIRE_USAGE_COUNT]; /* WIRE_UNKNOWN or below 2^63 */
+    uint32_t cgroup;                    /* string */
+    uint32_t summed;
+};
+
+struct batch_usage_label {
+    uint32_t cgroup, key, value; /* string */
+};
+
+struct batch_usage_process {
+    int64_t start_ns;
+    uint64_t cpu_user_ns, cpu_system_ns, rss_bytes, virtual_bytes; /* as figures */
+    uint32_t usage;
+    uint32_t pid, threads;
+    uint32_t exe, command; /* string */
+};
+
 struct batch_counter {
     const char *name;
     uint64_t value;
@@ -76,9 +96,12 @@ struct batch {
     const struct batch_process *processes;
     const struct batch_label *labels;
     const struct batch_sample *samples;
+    const struct batch_usage *usage;
+    const struct batch_usage_label *usage_labels;
+    const struct batch_usage_process *usage_processes;
     const struct batch_counter *counters;
     uint32_t string_count, object_count, frame_count, stack_count, process_count, label_count,
-        sample_count, counter_count;
+        sample_count, usage_count, usage_label_count, usage_process_count, counter_count;
 
     void *block; /* decode's own */
 };

@@ -67,9 +67,14 @@ static int check_counters(const struct batch *b, struct err *err)
 static uint64_t column_bound(const struct batch *b, const struct wire_column *c,
                              const char **ret_what)
 {
-    static const char *const words[] = {"", "strings", "objects", "processes", "stacks"};
-    const uint64_t counts[] = {(uint64_t)(c->max ? c->max : UINT32_MAX) + 1, b->string_count,
-                               b->object_count, b->process_count, b->stack_count};
+    static const char *const words[] = {"",          "strings", "objects",
+                                        "processes", "stacks",  "rows of usage"};
+    const uint64_t counts[] = {(uint64_t)(c->max ? c->max : UINT32_MAX) + 1,
+                               b->string_count,
+                               b->object_count,
+                               b->process_count,
+                               b->stack_count,
+                               b->usage_count};
     *ret_what = words[c->refers];
     return counts[c->refers];
 }
@@ -105,6 +110,11 @@ static int check_column(const struct batch *b, const struct wire_table *t,
         for (uint32_t i = 0; i < count; i++, at += t->row_size)
             if (*at < c->min || *at >= bound)
                 return refuse_value(b, t, c, i, *at, err);
+    } else if (c->type == COLUMN_FIGURE) {
+        for (uint32_t i = 0; i < count; i++, at += t->row_size)
+            if (*(const uint64_t *)at > INT64_MAX && *(const uint64_t *)at != WIRE_UNKNOWN)
+                return err_set(err, -EBADMSG, "%s.%s[%u] is %" PRIu64 ", must be below 2^63",
+                               t->name, c->name, i, *(const uint64_t *)at);
     }
     return 0;
 }
@@ -156,6 +166,15 @@ static int check_slots(const struct batch *b, struct err *err)
     return 0;
 }
 
+static int check_usage(const struct batch *b, struct err *err)
+{
+    for (uint32_t i = 0; i < b->usage_count; i++)
+        if (b->usage[i].time_ns < b->start_ns || b->usage[i].time_ns >= b->end_ns)
+            return err_set(err, -EBADMSG, "usage.time_ns[%u] is %" PRId64 ", not within the window",
+                           i, b->usage[i].time_ns);
+    return 0;
+}
+
 int batch_check(const struct batch *batch, struct err *err)
 {
     int r = check_counts(batch, err);
@@ -174,5 +193,7 @@ int batch_check(const struct batch *batch, struct err *err)
         r = check_stacks(batch, err);
     if (r == 0)
         r = check_slots(batch, err);
+    if (r == 0)
+        r = check_usage(batch, err);
     return r;
 }

@@ -174,6 +174,8 @@ static int measure_table(struct reader *r, const struct wire_table *t, struct re
                          uint32_t *ret_rows, struct err *err)
 {
     const char *keys[SCHEMA_MAX_COLUMNS];
+    if (!r->at)
+        return 0; /* an optional one that is missing: no column was found, no row */
     for (unsigned i = 0; i < t->column_count; i++)
         keys[i] = t->columns[i].name;
     int e = find_some(r, t->name, keys, t->column_count, t->may_lack, columns, err);
@@ -205,7 +207,8 @@ static int measure_body(const uint8_t *bytes, size_t len, struct sections *s, st
         keys[KEY_TABLES + i] = schema_tables[i].name;
     struct reader body, found[MAP_MAX_KEYS];
     reader_init(&body, bytes, len);
-    int e = find_keys(&body, "", keys, MAP_MAX_KEYS, found, err);
+    int e =
+        find_some(&body, "", keys, MAP_MAX_KEYS, TABLE_COUNT - TABLE_FIRST_OPTIONAL, found, err);
     if (e < 0)
         return e;
     if (body.at != body.end)
@@ -374,6 +377,18 @@ static inline __attribute__((always_inline)) int fill_loop(struct reader *r, uin
     return 0;
 }
 
+static int fill_figures(struct reader *r, uint8_t *at, size_t step, uint32_t rows,
+                        uint32_t *ret_row)
+{
+    for (uint32_t i = 0; i < rows; i++, at += step) {
+        *ret_row = i;
+        *(uint64_t *)at = WIRE_UNKNOWN;
+        if (!reader_take_nil(r) && fill_loop(r, INT64_MAX, 8, at, step, 1, &(uint32_t){0}) < 0)
+            return -EBADMSG;
+    }
+    return 0;
+}
+
 static int fill_integers(struct reader *r, enum column_type type, uint8_t *at, size_t step,
                          uint32_t rows, uint32_t *ret_row)
 {
@@ -385,6 +400,8 @@ static int fill_integers(struct reader *r, enum column_type type, uint8_t *at, s
         return fill_loop(r, UINT32_MAX, 4, at, step, rows, ret_row);
     case COLUMN_TIME:
         return fill_loop(r, INT64_MAX, 8, at, step, rows, ret_row);
+    case COLUMN_FIGURE:
+        return fill_figures(r, at, step, rows, ret_row);
     default:
         return fill_loop(r, UINT64_MAX, 8, at, step, rows, ret_row);
     }

@@ -2,6 +2,7 @@
  * it, the header of format.h in front. */
 #include <errno.h>
 #include <msgpack/pack.h>
+#include <stdbool.h>
 #include <string.h>
 #include <zstd.h>
 
@@ -100,6 +101,14 @@ static void pack_build_id(struct packing *p, const struct batch_object *object)
     msgpack_pack_bin_body(&p->pk, object->build_id, object->build_id_len);
 }
 
+static void pack_figure(struct packing *p, uint64_t value)
+{
+    if (value == WIRE_UNKNOWN)
+        msgpack_pack_nil(&p->pk);
+    else
+        msgpack_pack_uint64(&p->pk, value);
+}
+
 static void pack_column(struct packing *p, const struct batch *b, const struct wire_table *t,
                         const struct wire_column *c)
 {
@@ -133,7 +142,16 @@ static void pack_column(struct packing *p, const struct batch *b, const struct w
         for (; row < end; row += t->row_size)
             pack_build_id(p, (const struct batch_object *)row);
         break;
+    case COLUMN_FIGURE:
+        for (; row < end; row += t->row_size)
+            pack_figure(p, *(const uint64_t *)(row + c->offset));
+        break;
     }
+}
+
+static bool is_packed(const struct batch *b, const struct wire_table *t)
+{
+    return !t->optional || schema_count(b, t) > 0;
 }
 
 static void pack_table(struct packing *p, const struct batch *b, const struct wire_table *t)
@@ -160,13 +178,17 @@ int body_encode(const struct batch *batch, struct buf *out, struct err *err)
     size_t start = out->len;
     struct packing p = {.out = out};
     msgpack_packer_init(&p.pk, &p, packing_write);
-    msgpack_pack_map(&p.pk, 5 + TABLE_COUNT);
+    unsigned tables = 0;
+    for (unsigned i = 0; i < TABLE_COUNT; i++)
+        tables += is_packed(batch, &schema_tables[i]);
+    msgpack_pack_map(&p.pk, 5 + tables);
     pack_node(&p, batch);
     pack_pair_uint(&p, "seq", batch->seq);
     pack_window(&p, batch);
     pack_strings(&p, batch);
     for (unsigned i = 0; i < TABLE_COUNT; i++)
-        pack_table(&p, batch, &schema_tables[i]);
+        if (is_packed(batch, &schema_tables[i]))
+            pack_table(&p, batch, &schema_tables[i]);
     pack_counters(&p, batch);
     if (p.failed == 0)
         return 0;

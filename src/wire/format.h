@@ -35,12 +35,24 @@
  *              its own row (namespace, pod, container, unit ...)
  *   samples    columns: slot (uint, (time - start_ns) / slot_ns), process, thread (string: its
  *              name), cpu (uint), stack, count (uint, at least 1)
+ *   usage      columns: time_ns (within the window), span_ns (what the counters count over, up to
+ *              time_ns; 0: they are not known yet), cgroup (string: the path of a container or
+ *              systemd unit; all below it is counted, too), network (uint of 64 bits: rows with the
+ *              same one of a node share a network namespace, and its traffic; 0: it is the node's
+ *              own), summed (bit i: the i-th figure is the sum over the processes that were there),
+ *              and a column for each of WIRE_USAGE, a uint below 2^63 or nil: not known
+ *   usage_labels     columns: cgroup, key, value (string): as labels, of a cgroup in usage
+ *   usage_processes  columns: usage (row there), pid, threads (uint), start_ns (as processes'),
+ *              exe, command (string; with its arguments only where the agent is told to),
+ *              cpu_user_ns, cpu_system_ns, rss_bytes, virtual_bytes (uint below 2^63 or nil)
  *   counters   map from name to uint below 2^63: the agent's own counts within this
  *              window (src/agent/counters.h)
  *
- * All uints but frames' addresses and those said to be below 2^63 fit 32 bits; times are at least
- * 0. Names are free of NUL bytes. An encoder repairs what is not UTF-8 and cuts what is too long,
- * so that no container's odd name makes a batch undeliverable; a decoder refuses both.
+ * The tables of usage are missing where there is none, and in batches of agents that tell none.
+ *
+ * All uints but frames' addresses, networks and those said to be below 2^63 fit 32 bits; times are
+ * at least 0. Names are free of NUL bytes. An encoder repairs what is not UTF-8 and cuts what is
+ * too long, so that no container's odd name makes a batch undeliverable; a decoder refuses both.
  *
  * A frame's address is the ELF virtual address that nm(1) prints, or the start of the symbol when
  * the frame has a name and its object not OBJECT_EXACT; of an object with OBJECT_FILE_OFFSETS the
@@ -61,19 +73,22 @@
 
 /* What a decoder accepts; an encoder keeps within them. A batch over one of them is refused with
  * the limit's name. A node of 256 CPUs at 100 Hz takes 768,000 samples in 30 s. */
-#define WIRE_MAX_COMPRESSED (32u << 20) /* bytes */
-#define WIRE_MAX_BODY       (64u << 20) /* bytes */
-#define WIRE_MAX_STRINGS    1000000u
-#define WIRE_MAX_STRING     16384u /* bytes of one string */
-#define WIRE_MAX_OBJECTS    100000u
-#define WIRE_MAX_FRAMES     1000000u
-#define WIRE_MAX_STACKS     2000000u
-#define WIRE_MAX_DEPTH      1024u /* frames from root to leaf */
-#define WIRE_MAX_PROCESSES  1000000u
-#define WIRE_MAX_LABELS     4000000u
-#define WIRE_MAX_SAMPLES    2000000u
-#define WIRE_MAX_COUNTERS   256u
-#define WIRE_MAX_BUILD_ID   20u
+#define WIRE_MAX_COMPRESSED      (32u << 20) /* bytes */
+#define WIRE_MAX_BODY            (64u << 20) /* bytes */
+#define WIRE_MAX_STRINGS         1000000u
+#define WIRE_MAX_STRING          16384u /* bytes of one string */
+#define WIRE_MAX_OBJECTS         100000u
+#define WIRE_MAX_FRAMES          1000000u
+#define WIRE_MAX_STACKS          2000000u
+#define WIRE_MAX_DEPTH           1024u /* frames from root to leaf */
+#define WIRE_MAX_PROCESSES       1000000u
+#define WIRE_MAX_LABELS          4000000u
+#define WIRE_MAX_SAMPLES         2000000u
+#define WIRE_MAX_COUNTERS        256u
+#define WIRE_MAX_USAGE           50000u /* 2000 cgroups, every 10 s, for 4 minutes */
+#define WIRE_MAX_USAGE_LABELS    400000u
+#define WIRE_MAX_USAGE_PROCESSES 200000u
+#define WIRE_MAX_BUILD_ID        20u
 #define WIRE_MAX_WINDOW_NS \
     3600000000000ll                     /* an hour: bounds the slots and days one batch touches */
 #define WIRE_MAX_PERIOD_NS 1000000000ll /* count times period_ns stays below 2^63 */
@@ -110,3 +125,28 @@ enum wire_method {
 #undef X
         WIRE_METHOD_COUNT
 };
+
+/* The figures of a row of usage, in the order of its bits in `summed`: counters, which say what was
+ * used within span_ns, then gauges, as of time_ns. New ones come last of all. What each means
+ * stands in k8s/usage.h, whose order is its own. */
+#define WIRE_USAGE_COUNTERS(X)                                                  \
+    X(cpu_user_ns)                                                              \
+    X(cpu_system_ns)                                                            \
+    X(periods)                                                                  \
+    X(throttled_periods)                                                        \
+    X(throttled_ns)                                                             \
+    X(minor_faults)                                                             \
+    X(major_faults) X(block_read_bytes) X(block_write_bytes) X(char_read_bytes) \
+        X(char_write_bytes) X(net_rx_bytes) X(net_tx_bytes)
+#define WIRE_USAGE_GAUGES(X) \
+    X(memory_bytes) X(working_set_bytes) X(rss_bytes) X(virtual_bytes) X(processes) X(threads)
+#define WIRE_USAGE(X) WIRE_USAGE_COUNTERS(X) WIRE_USAGE_GAUGES(X)
+
+enum wire_usage {
+#define X(name) WIRE_USAGE_##name,
+    WIRE_USAGE(X)
+#undef X
+        WIRE_USAGE_COUNT
+};
+#define WIRE_USAGE_COUNTER_COUNT WIRE_USAGE_memory_bytes
+#define WIRE_UNKNOWN             UINT64_MAX /* a figure that is nil */

@@ -120,6 +120,12 @@ static void print_value(const struct batch *b, const struct wire_table *t,
     case COLUMN_BUILD_ID:
         print_build_id((const struct batch_object *)row, to);
         break;
+    case COLUMN_FIGURE:
+        if (*(const uint64_t *)at == WIRE_UNKNOWN)
+            fputs("null", to);
+        else
+            fprintf(to, "%" PRIu64, *(const uint64_t *)at);
+        break;
     }
 }
 
@@ -176,7 +182,8 @@ int batch_print_json(const struct batch *batch, FILE *to, struct err *err)
 {
     print_head(batch, to);
     for (unsigned i = 0; i < TABLE_COUNT; i++)
-        print_table(batch, &schema_tables[i], to);
+        if (!schema_tables[i].optional || schema_count(batch, &schema_tables[i]) > 0)
+            print_table(batch, &schema_tables[i], to);
     print_counters(batch, to);
     if (fflush(to) != 0 || ferror(to))
         return err_errno(err, errno ? -errno : -EIO, "writing the batch's JSON");

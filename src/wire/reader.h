@@ -11,6 +11,7 @@
 #pragma once
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -64,6 +65,15 @@ int reader_read_str(struct reader *r, const char **ret, uint32_t *ret_len);
 int reader_read_bin(struct reader *r, const uint8_t **ret, uint32_t *ret_len);
 int reader_read_array(struct reader *r, uint32_t *ret_count);
 int reader_read_map(struct reader *r, uint32_t *ret_count);
+
+/* Steps over a nil, if one is next. */
+static inline bool reader_take_nil(struct reader *r)
+{
+    if (r->at == r->end || *r->at != 0xc0)
+        return false;
+    r->at++;
+    return true;
+}
 
 static inline int reader_read_uint(struct reader *r, uint64_t *ret)
 {

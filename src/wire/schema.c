@@ -16,6 +16,13 @@
         __VA_ARGS__                                                                     \
     }
 
+#define FIGURE(name_)                                                        \
+    {                                                                        \
+        .name = #name_,                                                      \
+        .type = COLUMN_FIGURE,                                               \
+        .offset = offsetof(struct batch_usage, figures[WIRE_USAGE_##name_]), \
+    },
+
 const struct wire_table
     schema_tables[TABLE_COUNT] =
         {
@@ -75,6 +82,37 @@ const struct wire_table
                                        COLUMN(sample, stack, COLUMN_U32, .refers = REFERS_STACK),
                                        COLUMN(sample, count, COLUMN_U32, .min = 1),
                                    }},
+            [TABLE_USAGE] = {TABLE(usage, usage, WIRE_MAX_USAGE, 5 + WIRE_USAGE_COUNT),
+                             .optional = true,
+                             .columns = {COLUMN(usage, time_ns, COLUMN_TIME),
+                                         COLUMN(usage, span_ns, COLUMN_TIME),
+                                         COLUMN(usage, cgroup, COLUMN_U32, .refers = REFERS_STRING),
+                                         COLUMN(usage, network, COLUMN_U64),
+                                         COLUMN(usage, summed, COLUMN_U32), WIRE_USAGE(FIGURE)}},
+            [TABLE_USAGE_LABELS] =
+                {TABLE(usage_labels, usage_label, WIRE_MAX_USAGE_LABELS, 3), .optional = true,
+                 .columns =
+                     {
+                         COLUMN(usage_label, cgroup, COLUMN_U32, .refers = REFERS_STRING),
+                         COLUMN(usage_label, key, COLUMN_U32, .refers = REFERS_STRING),
+                         COLUMN(usage_label, value, COLUMN_U32, .refers = REFERS_STRING),
+                     }},
+            [TABLE_USAGE_PROCESSES] =
+                {TABLE(usage_processes, usage_process, WIRE_MAX_USAGE_PROCESSES, 10),
+                 .optional = true,
+                 .columns =
+                     {
+                         COLUMN(usage_process, usage, COLUMN_U32, .refers = REFERS_USAGE),
+                         COLUMN(usage_process, pid, COLUMN_U32),
+                         COLUMN(usage_process, threads, COLUMN_U32),
+                         COLUMN(usage_process, start_ns, COLUMN_TIME),
+                         COLUMN(usage_process, exe, COLUMN_U32, .refers = REFERS_STRING),
+                         COLUMN(usage_process, command, COLUMN_U32, .refers = REFERS_STRING),
+                         COLUMN(usage_process, cpu_user_ns, COLUMN_FIGURE),
+                         COLUMN(usage_process, cpu_system_ns, COLUMN_FIGURE),
+                         COLUMN(usage_process, rss_bytes, COLUMN_FIGURE),
+                         COLUMN(usage_process, virtual_bytes, COLUMN_FIGURE),
+                     }},
 };
 
 /* Pointers to the rows have a type each; only their bytes are copied here. */

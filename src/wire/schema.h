@@ -2,6 +2,7 @@
  * this list; what a field means stands in format.h. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -14,10 +15,18 @@ enum column_type {
     COLUMN_U64,
     COLUMN_TIME,     /* int64_t, 0 ... 2^63 - 1; what is negative in memory is written as 0 */
     COLUMN_BUILD_ID, /* of struct batch_object: build_id and build_id_len */
+    COLUMN_FIGURE,   /* uint64_t below 2^63, or WIRE_UNKNOWN, which is nil */
 };
 
 /* What a COLUMN_U32 is a row number in. */
-enum column_refers { REFERS_NONE, REFERS_STRING, REFERS_OBJECT, REFERS_PROCESS, REFERS_STACK };
+enum column_refers {
+    REFERS_NONE,
+    REFERS_STRING,
+    REFERS_OBJECT,
+    REFERS_PROCESS,
+    REFERS_STACK,
+    REFERS_USAGE
+};
 
 struct wire_column {
     const char *name;
@@ -28,7 +37,7 @@ struct wire_column {
     uint32_t max; /* 0: no limit but the type's */
 };
 
-#define SCHEMA_MAX_COLUMNS 8
+#define SCHEMA_MAX_COLUMNS 24
 
 struct wire_table {
     const char *name;
@@ -38,6 +47,7 @@ struct wire_table {
     uint16_t rows_at, count_at; /* offsets in struct batch of the rows' pointer and number */
     uint16_t column_count;
     uint16_t may_lack; /* so many of the last: added since the format's first batches */
+    bool optional;     /* missing when it is empty; all such tables come last */
     struct wire_column columns[SCHEMA_MAX_COLUMNS];
 };
 
@@ -48,7 +58,11 @@ enum {
     TABLE_PROCESSES,
     TABLE_LABELS,
     TABLE_SAMPLES,
-    TABLE_COUNT
+    TABLE_USAGE,
+    TABLE_USAGE_LABELS,
+    TABLE_USAGE_PROCESSES,
+    TABLE_COUNT,
+    TABLE_FIRST_OPTIONAL = TABLE_USAGE
 };
 
 extern const struct wire_table schema_tables[TABLE_COUNT];

@@ -202,6 +202,36 @@ test("every answer of health, readiness and metrics is as described", async () =
   assert.equal(value("podflame_server_store_samples"), 110);
 });
 
+test("what containers used is told by container, with what is not known", async () => {
+  const [id, other] = ["a".repeat(64), "b".repeat(64)];
+  const end = nowS - 3600;
+  for (const [seq, name] of [[31, id], [32, other]])
+    assert.equal(
+      await server.store("idle;wait 1\n", "--node", "n7", "--seq", `${seq}`, "--end", `${end}`, "--window", "30s", "--usage", name),
+      true,
+    );
+  const range = `start=${end - 60}&end=${end + 60}`;
+  const one = await server.get(`/api/v1/usage?${range}&container_id=${id}`);
+  assert.deepEqual(one.series.map((s) => [s.node, s.cgroup, s.labels, s.network]), [
+    ["n7", `/docker/${id}`, { container_id: id }, "0"],
+  ]);
+  const { time_ms, span_ms, figures, summed } = one.series[0];
+  assert.deepEqual(time_ms, [(end - 30) * 1000, end * 1000 - 1]);
+  assert.deepEqual(span_ms, [0, 30000]);
+  assert.deepEqual(figures.cpu_user_ns, [null, 0]);
+  assert.deepEqual(figures.net_tx_bytes, [null, 12]);
+  assert.deepEqual(figures.threads, [18, 18]);
+  assert.deepEqual(summed, ["virtual_bytes"]);
+  assert.equal((await server.get(`/api/v1/usage?${range}&node=n7`)).series.length, 2);
+  assert.deepEqual(
+    (await server.get(`/api/v1/usage?${range}&cgroup=/docker/${other}`)).series.map((s) => s.cgroup),
+    [`/docker/${other}`],
+  );
+  assert.deepEqual((await server.get(`/api/v1/usage?${range}&node=nobody`)).series, []);
+  assert.deepEqual((await server.get(`/api/v1/usage?start=${end}&end=${end + 60}&node=n7`)).series, []);
+  assert.match(await server.refusal("/api/v1/usage?pid=7"), /parameter pid: this path does not take it/);
+});
+
 test("the description's examples are what it describes", () => {
   assert.deepEqual(openapi.checkExamples(), []);
 });

@@ -12,7 +12,9 @@ function typeOf(value) {
 
 const rules = {
   type: (want, value) =>
-    typeOf(value) === want || (want === "number" && typeof value === "number") ? [] : [`is no ${want}`],
+    [want].flat().some((one) => typeOf(value) === one || (one === "number" && typeof value === "number"))
+      ? []
+      : [`is no ${[want].flat().join(" or ")}`],
   const: (want, value) => (value === want ? [] : [`is not ${JSON.stringify(want)}`]),
   enum: (want, value) => (want.includes(value) ? [] : [`is none of ${JSON.stringify(want)}`]),
   minimum: (want, value) => (value >= want ? [] : [`is less than ${want}`]),

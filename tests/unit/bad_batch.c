@@ -25,7 +25,17 @@ static const char good[] =
     "\"labels\":{\"process\":[0],\"key\":[1],\"value\":[1]},"
     "\"samples\":{\"slot\":[2],\"process\":[0],\"thread\":[1],\"cpu\":[0],\"stack\":[1],"
     "\"count\":[1]},"
-    "\"counters\":{\"samples\":1}}";
+#define FIGURE(name) ",\"" #name "\":[null]"
+    "\"usage\":{\"time_ns\":[29],\"span_ns\":[0],\"cgroup\":[1],"
+    "\"network\":[{\"$uint\":\"18446744073709551615\"}],\"summed\":[4294967295]" WIRE_USAGE(
+        FIGURE) "},"
+#undef FIGURE
+                "\"usage_labels\":{\"cgroup\":[1],\"key\":[1],\"value\":[0]},"
+                "\"usage_processes\":{\"usage\":[0],\"pid\":[7],\"threads\":[1],\"start_ns\":[0],"
+                "\"exe\":[1],"
+                "\"command\":[1],\"cpu_user_ns\":[null],\"cpu_system_ns\":[0],\"rss_bytes\":[1],"
+                "\"virtual_bytes\":[{\"$uint\":\"9223372036854775807\"}]},"
+                "\"counters\":{\"samples\":1}}";
 
 #define BAD(name, path, value, reason)      \
     {                                       \
@@ -138,6 +148,23 @@ const struct bad_batch bad_batches[] = {
     BAD("sample-count-zero", "samples.count", "[0]",
         "samples.count[0] is 0, must be 1 to 4294967295"),
     BAD("sample-cpu-negative", "samples.cpu", "[-1]", "samples.cpu[0] is not an unsigned integer"),
+    BAD("usage-time-beyond", "usage.time_ns", "[30]",
+        "usage.time_ns[0] is 30, not within the window"),
+    BAD("usage-figure-64-bits", "usage.threads", "[{\"$uint\":\"9223372036854775808\"}]",
+        "usage.threads[0] is a larger number than the column holds"),
+    BAD("usage-figure-unknown-as-number", "usage.threads", "[{\"$uint\":\"18446744073709551615\"}]",
+        "usage.threads[0] is a larger number than the column holds"),
+    BAD("usage-figure-negative", "usage.threads", "[-1]",
+        "usage.threads[0] is not an unsigned integer"),
+    BAD("usage-time-nil", "usage.time_ns", "[null]", "usage.time_ns[0] is not an unsigned integer"),
+    BAD("usage-figure-missing", "usage.threads", NULL, "usage.threads is missing"),
+    BAD("usage-is-nil", "usage", "null", "usage is not a map"),
+    BAD("usage-cgroup-beyond", "usage.cgroup", "[2]",
+        "usage.cgroup[0] is 2, but there are 2 strings"),
+    BAD("usage-process-without-usage", "usage", NULL,
+        "usage_processes.usage[0] is 0, but there are 0 rows of usage"),
+    BAD("usage-label-beyond", "usage_labels.value", "[2]",
+        "usage_labels.value[0] is 2, but there are 2 strings"),
     /* limits that a small file can pass; test_wire_limits.c has the others */
     BIG("window-too-long", "window.end_ns", "3600000000001",
         "window: 3600000000001 ns are over WIRE_MAX_WINDOW_NS (3600000000000)"),

@@ -84,35 +84,65 @@ static const struct batch_sample samples[] = {
 
 static const struct batch_counter counters[] = {{"samples", 5070307}, {"lost", 0}};
 
-const struct batch sample_batch = {
-    .node = "node-1",
-    .boot_id = "1b4e28ba-2fa1-11d2-883f-0016d3cca427",
-    .kernel = "6.1.0-50-amd64",
-    .arch = "x86_64",
-    .agent = "0.1.0",
-    .cpus = 256,
-    .seq = 1790000001000000,
-    .start_ns = 1790000010000000000,
-    .end_ns = 1790000040000000000,
-    .slot_ns = 10000000000,
-    .period_ns = 10000000,
-    .strings = strings,
-    .objects = objects,
-    .frames = frames,
-    .stacks = stacks,
-    .processes = processes,
-    .labels = labels,
-    .samples = samples,
-    .counters = counters,
-    .string_count = ARRAY_LEN(strings),
-    .object_count = ARRAY_LEN(objects),
-    .frame_count = ARRAY_LEN(frames),
-    .stack_count = ARRAY_LEN(stacks),
-    .process_count = ARRAY_LEN(processes),
-    .label_count = ARRAY_LEN(labels),
-    .sample_count = ARRAY_LEN(samples),
-    .counter_count = ARRAY_LEN(counters),
+#define UNKNOWN WIRE_UNKNOWN
+static const struct batch_usage usage[] = {
+    {.time_ns = 1790000010000000000,
+     .span_ns = 0,
+     .cgroup = 9,
+     .summed = 1u << WIRE_USAGE_rss_bytes | 1u << WIRE_USAGE_virtual_bytes,
+     .figures = {UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN,
+                 UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, 4096, 8192, 0, INT64_MAX}},
+    {.time_ns = 1790000039999999999,
+     .span_ns = 10000000001,
+     .cgroup = 9,
+     .network = UINT64_MAX,
+     .figures = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19}},
 };
+_Static_assert(WIRE_USAGE_COUNT == 19, "each figure has a value above");
+
+static const struct batch_usage_label usage_labels[] = {{9, 10, 11}};
+
+static const struct batch_usage_process usage_processes[] = {
+    {.usage = 0,
+     .pid = 4711,
+     .threads = 2,
+     .start_ns = 1790000000123456789,
+     .exe = 1,
+     .command = 1,
+     .cpu_user_ns = UNKNOWN,
+     .cpu_system_ns = UNKNOWN,
+     .rss_bytes = 4096,
+     .virtual_bytes = 8192},
+    {.usage = 1,
+     .pid = 4711,
+     .threads = 300,
+     .exe = 1,
+     .command = 14,
+     .cpu_user_ns = 1,
+     .cpu_system_ns = 0,
+     .rss_bytes = INT64_MAX,
+     .virtual_bytes = UNKNOWN},
+};
+
+#define USAGE_TABLES                                                                  \
+    .usage = usage, .usage_labels = usage_labels, .usage_processes = usage_processes, \
+    .usage_count = ARRAY_LEN(usage), .usage_label_count = ARRAY_LEN(usage_labels),    \
+    .usage_process_count = ARRAY_LEN(usage_processes)
+
+#define SAMPLE_TABLES                                                                        \
+    .node = "node-1", .boot_id = "1b4e28ba-2fa1-11d2-883f-0016d3cca427",                     \
+    .kernel = "6.1.0-50-amd64", .arch = "x86_64", .agent = "0.1.0", .cpus = 256,             \
+    .seq = 1790000001000000, .start_ns = 1790000010000000000, .end_ns = 1790000040000000000, \
+    .slot_ns = 10000000000, .period_ns = 10000000, .strings = strings, .objects = objects,   \
+    .frames = frames, .stacks = stacks, .processes = processes, .labels = labels,            \
+    .samples = samples, .counters = counters, .string_count = ARRAY_LEN(strings),            \
+    .object_count = ARRAY_LEN(objects), .frame_count = ARRAY_LEN(frames),                    \
+    .stack_count = ARRAY_LEN(stacks), .process_count = ARRAY_LEN(processes),                 \
+    .label_count = ARRAY_LEN(labels), .sample_count = ARRAY_LEN(samples),                    \
+    .counter_count = ARRAY_LEN(counters)
+
+const struct batch sample_batch = {SAMPLE_TABLES};
+const struct batch sample_usage_batch = {SAMPLE_TABLES, USAGE_TABLES};
 
 /* xorshift64: tests must not differ from run to run. */
 static uint32_t dice(uint64_t *state, uint32_t sides)

@@ -7,6 +7,9 @@
 /* A batch in static memory; the caller may copy the struct and point it elsewhere. */
 extern const struct batch sample_batch;
 
+/* The same, with what its cgroup used. */
+extern const struct batch sample_usage_batch;
+
 /* A batch of `samples` samples with names, stacks and processes in likely proportions. The same
  * numbers give the same batch. Freed with sample_batch_free. */
 struct batch *sample_batch_big(uint32_t samples, uint64_t seq);

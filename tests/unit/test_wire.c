@@ -48,6 +48,9 @@ static void assert_batches_equal(const struct batch *a, const struct batch *b)
     assert_rows_equal(a, b, processes, process_count);
     assert_rows_equal(a, b, labels, label_count);
     assert_rows_equal(a, b, samples, sample_count);
+    assert_rows_equal(a, b, usage, usage_count);
+    assert_rows_equal(a, b, usage_labels, usage_label_count);
+    assert_rows_equal(a, b, usage_processes, usage_process_count);
     assert_int_equal(a->frame_count, b->frame_count); /* has padding */
     for (uint32_t i = 0; i < a->frame_count; i++) {
         const struct batch_frame *f = &a->frames[i], *g = &b->frames[i];
@@ -78,6 +81,7 @@ static void round_trip(const struct batch *in)
 static void every_field_comes_back_as_it_went_in(void **state)
 {
     round_trip(&sample_batch);
+    round_trip(&sample_usage_batch);
 }
 
 static void a_big_batch_comes_back_as_it_went_in(void **state)

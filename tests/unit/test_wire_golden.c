@@ -65,6 +65,11 @@ static void assert_decodes(const char *name)
 
 static void the_golden_batch_decodes_to_its_json(void **state)
 {
+    assert_decodes("sample-usage");
+}
+
+static void a_batch_of_an_agent_that_told_no_usage_still_decodes(void **state)
+{
     assert_decodes("sample-methods");
 }
 
@@ -73,17 +78,27 @@ static void a_batch_of_an_agent_that_told_no_methods_still_decodes(void **state)
     assert_decodes("sample");
 }
 
-static void encoding_gives_the_golden_body(void **state)
+static void assert_encodes(const struct batch *batch, const char *name)
 {
     _cleanup_(buf_free) struct buf bytes = {0}, body = {0};
     uint8_t golden[65536];
-    read_golden("sample-methods", ".batch", &bytes);
+    read_golden(name, ".batch", &bytes);
     size_t len = ZSTD_decompress(golden, sizeof(golden), bytes.data + WIRE_HEADER_SIZE,
                                  bytes.len - WIRE_HEADER_SIZE);
     assert_false(ZSTD_isError(len));
-    assert_int_equal(body_encode(&sample_batch, &body, NULL), 0);
+    assert_int_equal(body_encode(batch, &body, NULL), 0);
     assert_int_equal(body.len, len);
     assert_memory_equal(body.data, golden, len);
+}
+
+static void encoding_gives_the_golden_body(void **state)
+{
+    assert_encodes(&sample_usage_batch, "sample-usage");
+}
+
+static void a_batch_without_usage_is_as_it_was_before_there_was_any(void **state)
+{
+    assert_encodes(&sample_batch, "sample-methods");
 }
 
 /* bad.tsv: a line per file, its name, a tab, the reason to refuse it. */
@@ -144,14 +159,22 @@ static void write_golden(const char *name, const char *suffix, const void *bytes
         fprintf(stderr, "%s\n", err.text);
 }
 
-static int write_all(void)
+static int write_sample(const struct batch *batch, const char *name)
 {
     _cleanup_(buf_free) struct buf bytes = {0};
-    if (batch_encode(&sample_batch, &bytes, NULL) < 0)
+    if (batch_encode(batch, &bytes, NULL) < 0)
         return 1;
-    _cleanup_free_ char *text = print_batch(&sample_batch);
-    write_golden("sample-methods", ".batch", bytes.data, bytes.len);
-    write_golden("sample-methods", ".json", text, strlen(text));
+    _cleanup_free_ char *text = print_batch(batch);
+    write_golden(name, ".batch", bytes.data, bytes.len);
+    write_golden(name, ".json", text, strlen(text));
+    return 0;
+}
+
+static int write_all(void)
+{
+    if (write_sample(&sample_batch, "sample-methods") ||
+        write_sample(&sample_usage_batch, "sample-usage"))
+        return 1;
     _cleanup_(buf_free) struct buf tsv = {0};
     for (size_t i = 0; i < bad_batch_count; i++) {
         _cleanup_(buf_free) struct buf body = {0}, wrapped = {0};
@@ -179,7 +202,9 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_golden_batch_decodes_to_its_json),
         cmocka_unit_test(a_batch_of_an_agent_that_told_no_methods_still_decodes),
+        cmocka_unit_test(a_batch_of_an_agent_that_told_no_usage_still_decodes),
         cmocka_unit_test(encoding_gives_the_golden_body),
+        cmocka_unit_test(a_batch_without_usage_is_as_it_was_before_there_was_any),
         cmocka_unit_test(each_bad_golden_batch_is_refused_with_its_reason),
         cmocka_unit_test(json_of_odd_names_is_still_json),
         cmocka_unit_test(a_full_disk_is_told),

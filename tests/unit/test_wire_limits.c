@@ -18,6 +18,7 @@
 #include "sample_batch.h"
 #include "wire/batch.h"
 #include "wire/body.h"
+#include "wire/schema.h"
 
 /* Decodes the good body with path replaced, and if that goes well encodes it again: what one end
  * takes the other can give. */
@@ -40,8 +41,8 @@ static int decode_with(const char *path, const char *value, struct err *err)
 struct table {
     const char *limit, *name;
     uint32_t most;
-    size_t count_at;        /* in struct batch */
-    const char *columns[8]; /* "name:value of each row" */
+    size_t count_at;                             /* in struct batch */
+    const char *columns[SCHEMA_MAX_COLUMNS + 1]; /* "name:value of each row" */
 };
 
 #define TABLE(limit_, name_, count_, ...)                                            \
@@ -61,6 +62,14 @@ static const struct table tables[] = {
     TABLE(WIRE_MAX_LABELS, "labels", label_count, "process:0", "key:0", "value:0"),
     TABLE(WIRE_MAX_SAMPLES, "samples", sample_count, "slot:0", "process:0", "thread:0", "cpu:0",
           "stack:0", "count:1"),
+#define FIGURE(name) , #name ":null"
+    TABLE(WIRE_MAX_USAGE, "usage", usage_count, "time_ns:0", "span_ns:0", "cgroup:0", "network:0",
+          "summed:0" WIRE_USAGE(FIGURE)),
+#undef FIGURE
+    TABLE(WIRE_MAX_USAGE_LABELS, "usage_labels", usage_label_count, "cgroup:0", "key:0", "value:0"),
+    TABLE(WIRE_MAX_USAGE_PROCESSES, "usage_processes", usage_process_count, "usage:0", "pid:0",
+          "threads:0", "start_ns:0", "exe:0", "command:0", "cpu_user_ns:null", "cpu_system_ns:0",
+          "rss_bytes:0", "virtual_bytes:0"),
 };
 
 static int decode_rows(const struct table *t, uint32_t rows, struct err *err)

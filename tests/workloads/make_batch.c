@@ -48,6 +48,7 @@ struct builder {
     const char *label_args[16]; /* key=value */
     unsigned label_arg_count;
     struct batch_counter counters[16];
+    const char *usage_arg;
     const char *thread; /* NULL: the process's name */
     uint32_t slot;
     uint32_t cpu;
@@ -343,6 +344,7 @@ enum option_value {
     THREAD,
     LABEL,
     COUNTER,
+    USAGE,
     HELP
 };
 
@@ -360,6 +362,7 @@ static const struct option options[] = {
     {"thread", required_argument, NULL, THREAD},
     {"label", required_argument, NULL, LABEL},
     {"counter", required_argument, NULL, COUNTER},
+    {"usage", required_argument, NULL, USAGE},
     {"help", no_argument, NULL, HELP},
     {0},
 };
@@ -374,7 +377,10 @@ static const char usage[] =
     "  --cpus N --cpu N                   the node's CPUs (2), the samples' CPU (0)\n"
     "  --thread NAME                      the samples' thread (the process's name)\n"
     "  --label KEY=VALUE                  on every process; may be repeated\n"
-    "  --counter NAME=N                   what the agent counted; may be repeated\n";
+    "  --counter NAME=N                   what the agent counted; may be repeated\n"
+    "  --usage ID                         two readings of the container /docker/ID, as the window\n"
+    "                                     begins and ends: its i-th figure is i, the first has no\n"
+    "                                     counters\n";
 
 static uint64_t number(const char *text, uint64_t max)
 {
@@ -460,10 +466,36 @@ static void take_option(struct builder *b, enum option_value option, char *arg, 
     case COUNTER:
         add_counter_arg(b, arg);
         break;
+    case USAGE:
+        b->usage_arg = arg;
+        break;
     case HELP:
         fputs(usage, stdout);
         exit(0);
     }
+}
+
+static void add_usage(struct builder *b)
+{
+    static struct batch_usage rows[2];
+    static struct batch_usage_label label;
+    char path[512];
+    snprintf(path, sizeof(path), "/docker/%s", b->usage_arg);
+    label = (struct batch_usage_label){.cgroup = add_string(b, path),
+                                       .key = add_string(b, "container_id"),
+                                       .value = add_string(b, b->usage_arg)};
+    for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+        rows[i].time_ns = i ? b->batch.end_ns - 1 : b->batch.start_ns;
+        rows[i].span_ns = i ? b->batch.end_ns - 1 - b->batch.start_ns : 0;
+        rows[i].cgroup = label.cgroup;
+        rows[i].summed = 1u << WIRE_USAGE_virtual_bytes;
+        for (unsigned f = 0; f < WIRE_USAGE_COUNT; f++)
+            rows[i].figures[f] = i == 0 && f < WIRE_USAGE_COUNTER_COUNT ? WIRE_UNKNOWN : f;
+    }
+    b->batch.usage = rows;
+    b->batch.usage_count = ARRAY_LEN(rows);
+    b->batch.usage_labels = &label;
+    b->batch.usage_label_count = 1;
 }
 
 int main(int argc, char **argv)
@@ -491,6 +523,8 @@ int main(int argc, char **argv)
     add_object(&b, OBJECT_NONE, "");
     *ADD_ROW(b.stacks, b.batch.stack_count) = (struct batch_stack){0};
     read_lines(&b, stdin);
+    if (b.usage_arg)
+        add_usage(&b);
     encode_to(&b, stdout);
     free_builder(&b);
     return 0;

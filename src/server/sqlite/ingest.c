@@ -19,6 +19,7 @@
 #include "server/sqlite/number.h"
 #include "server/sqlite/series.h"
 #include "server/sqlite/sqlite.h"
+#include "server/sqlite/usage_write.h"
 #include "server/sqlite/varint.h"
 #include "server/sqlite/writer.h"
 #include "wire/batch.h"
@@ -291,6 +292,8 @@ static int write_day(struct intake *in, struct err *err)
     if (r == 0)
         r = write_samples(in, count, err);
     if (r == 0)
+        r = usage_write_day(in->writer, &in->numbers, in->batch, &in->hashes, in->day, err);
+    if (r == 0)
         r = write_batch(in, boot, err);
     if (r == 0)
         r = write_node(in, boot, samples, err);
@@ -352,7 +355,7 @@ static int ingest_day(struct intake *in, bool *ret_duplicate, struct err *err)
     return 0;
 }
 
-/* The day the window starts in, and each day a slot starts in. */
+/* The day the window starts in, and each day a slot starts in or usage was read in. */
 static size_t days_touched(const struct batch *b, int64_t days[DAYS_MAX])
 {
     size_t count = 0;
@@ -360,6 +363,9 @@ static size_t days_touched(const struct batch *b, int64_t days[DAYS_MAX])
     for (uint32_t i = 0; i < b->sample_count && count < DAYS_MAX; i++)
         if (day_of_ms(sample_ms(b, &b->samples[i])) != days[0])
             days[count++] = day_of_ms(sample_ms(b, &b->samples[i]));
+    for (uint32_t i = 0; i < b->usage_count && count < DAYS_MAX; i++)
+        if (day_of_ms(b->usage[i].time_ns / NS_PER_MS) != days[0])
+            days[count++] = day_of_ms(b->usage[i].time_ns / NS_PER_MS);
     return count;
 }
 

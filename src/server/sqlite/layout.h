@@ -22,7 +22,8 @@
  * frames (varints: frame ids, root first) series     id, node, process, cgroup (string), labels
  * (varints: key and value strings in turn) X_key      hash (16 bytes: high half first, big endian),
  * id sample     type (SAMPLE_CPU), t (minute of the day), series, part, data (blob.h). A minute's
- *              windows are merged into one part as long as that is small.
+ *              windows are merged into one part as long as that is small. Type SAMPLE_USAGE: what
+ *              the cgroup of a series without process used (usage_blob.h).
  *   batch      node, boot (string), seq: the batch's identity, in the same transaction as its
  *              samples; start_ms, end_ms; home (1 in the day its window starts in, which counts
  * it); counters (varints: name string and value in turn; empty where not home) node       node,
@@ -40,7 +41,9 @@
 #define DAY_APPLICATION_ID 0x50464c4d /* "PFLM" */
 #define DAY_VERSION        1
 
-#define SAMPLE_CPU 1
+/* The types of `sample`. */
+#define SAMPLE_CPU   1
+#define SAMPLE_USAGE 2
 
 #define MS_PER_DAY      86400000ll
 #define MS_PER_MINUTE   60000ll

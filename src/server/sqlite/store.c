@@ -24,6 +24,7 @@ static const struct store_ops sqlite_ops = {
     .stacks = sqlite_stacks,
     .nodes = sqlite_nodes,
     .counters = sqlite_counters,
+    .usage = sqlite_usage,
     .expire = sqlite_expire,
     .stats = sqlite_stats,
     .close = sqlite_close,

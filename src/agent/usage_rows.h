@@ -1,0 +1,21 @@
+/* usage_rows.h: the part of a batch that says what containers and units used. */
+#pragma once
+
+#include <stdint.h>
+
+struct batch;
+struct counters;
+struct strings;
+struct usage_reader;
+struct usage_rows;
+
+int usage_rows_new(struct usage_rows **ret);
+void usage_rows_free(struct usage_rows **rows);
+
+/* Takes what was read from start_ns up to end_ns. What passes the batch's limits is dropped and
+ * counted. -ENOMEM. */
+int usage_rows_build(struct usage_rows *rows, struct usage_reader *reader, int64_t start_ns,
+                     int64_t end_ns, struct strings *strings, struct counters *counters);
+
+/* The rows stay this one's, until the next build. */
+void usage_rows_give(const struct usage_rows *rows, struct batch *to);

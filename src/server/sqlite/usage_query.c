@@ -1,0 +1,289 @@
+/* usage_query.c: takes a range and filters, gives what each cgroup used. Day by day, as query.c:
+ * which series pass, then their blobs in the range. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "server/sqlite/blob.h"
+#include "server/sqlite/days.h"
+#include "server/sqlite/db.h"
+#include "server/sqlite/keys.h"
+#include "server/sqlite/layout.h"
+#include "server/sqlite/lookup.h"
+#include "server/sqlite/sqlite.h"
+#include "server/sqlite/usage_blob.h"
+#include "server/sqlite/varint.h"
+
+#define SEEK_RATIO 8         /* as query.c's */
+#define SERIES_MAX (1 << 26) /* as query.c's */
+#define LAST_MS    253402300800000ll
+
+/* A series that passes the filters; what it is called is looked up with its first reading. */
+struct match {
+    uint32_t id, node, cgroup;
+    uint8_t *packed; /* labels, as the day has them */
+    size_t packed_len;
+    bool named;
+    struct store_usage usage; /* its texts lie in the day's lookup */
+    struct store_label *labels;
+};
+
+struct day {
+    struct sqlite_store *s;
+    struct reader *reader;
+    struct lookup lookup;
+    struct key_filters filters;
+    struct match *matches;
+    size_t count, cap;
+    uint32_t series_count, row_of_size;
+    uint32_t *row_of; /* by series: row of `matches` + 1 */
+    struct usage_row *rows;
+    int64_t number, from_ms, to_ms; /* of the day */
+    store_usage_fn fn;
+    void *ctx;
+};
+
+static void day_free(struct day *d)
+{
+    lookup_free(&d->lookup);
+    for (size_t i = 0; i < d->count; i++) {
+        free(d->matches[i].packed);
+        free(d->matches[i].labels);
+    }
+    free(d->matches);
+    free(d->row_of);
+    free(d->rows);
+}
+
+/* ---- which series */
+
+static int add_match(struct day *d, uint32_t id, const struct key_series *s, struct err *err)
+{
+    if (d->count == d->cap) {
+        size_t cap = d->cap ? d->cap * 2 : 64;
+        struct match *more = reallocarray(d->matches, cap, sizeof(*more));
+        if (!more)
+            return err_errno(err, -ENOMEM, "listing series");
+        d->matches = more;
+        d->cap = cap;
+    }
+    struct match m = {.id = id,
+                      .node = s->node,
+                      .cgroup = s->cgroup,
+                      .packed = malloc(s->labels_len + 1),
+                      .packed_len = s->labels_len};
+    if (!m.packed)
+        return err_errno(err, -ENOMEM, "listing series");
+    memcpy(m.packed, s->labels, s->labels_len);
+    d->matches[d->count++] = m;
+    if (id >= d->row_of_size)
+        d->row_of_size = id + 1;
+    return 0;
+}
+
+/* What samples have is of processes with a name. */
+static int match_series(struct day *d, struct err *err)
+{
+    _cleanup_stmt_ sqlite3_stmt *stmt = NULL;
+    int r = db_prepare(d->reader->db,
+                       "SELECT id, node, process, cgroup, labels FROM series WHERE process=0",
+                       &stmt, err);
+    while (r == 0 && (r = db_step(stmt, err)) > 0) {
+        int64_t id = sqlite3_column_int64(stmt, 0);
+        struct key_series s = {.node = (uint32_t)sqlite3_column_int64(stmt, 1),
+                               .process = (uint32_t)sqlite3_column_int64(stmt, 2),
+                               .cgroup = (uint32_t)sqlite3_column_int64(stmt, 3),
+                               .labels = sqlite3_column_blob(stmt, 4),
+                               .labels_len = (size_t)sqlite3_column_bytes(stmt, 4)};
+        if (!s.labels)
+            s.labels = (const uint8_t *)"";
+        d->series_count++;
+        if (id < 1 || id > SERIES_MAX)
+            return err_set(err, -EUCLEAN, "%s: series %lld cannot be",
+                           sqlite3_db_filename(d->reader->db, "main"), (long long)id);
+        r = key_filters_pass_series(&d->filters, &s) ? add_match(d, (uint32_t)id, &s, err) : 0;
+    }
+    if (r < 0)
+        return r;
+    d->row_of = calloc(d->row_of_size + 1ull, sizeof(*d->row_of));
+    if (!d->row_of)
+        return err_errno(err, -ENOMEM, "listing series");
+    for (size_t i = 0; i < d->count; i++)
+        d->row_of[d->matches[i].id] = (uint32_t)i + 1;
+    return 0;
+}
+
+static uint64_t mix(uint64_t into, const char *text)
+{
+    struct hash hash = hash_text(text);
+    return hash_of_pair(into, hash.low ^ hash.high).low;
+}
+
+/* The labels of a match in order, and a number for all its texts. */
+static int name_match(struct day *d, struct match *m, struct err *err)
+{
+    const uint8_t *at = m->packed, *end = at + m->packed_len;
+    size_t room = m->packed_len / 2;
+    m->labels = calloc(room + 1, sizeof(*m->labels));
+    if (!m->labels)
+        return err_errno(err, -ENOMEM, "listing series");
+    struct store_usage *u = &m->usage;
+    int r = lookup_text(&d->lookup, m->node, &u->node, err);
+    if (r == 0)
+        r = lookup_text(&d->lookup, m->cgroup, &u->cgroup, err);
+    uint32_t key, value;
+    while (r == 0 && u->label_count < room && varint_get_u32(&at, end, &key) &&
+           varint_get_u32(&at, end, &value)) {
+        struct store_label *l = &m->labels[u->label_count++];
+        r = lookup_text(&d->lookup, key, &l->key, err);
+        if (r == 0)
+            r = lookup_text(&d->lookup, value, &l->value, err);
+    }
+    if (r < 0)
+        return r;
+    u->labels = m->labels;
+    u->series = mix(mix(0, u->node), u->cgroup);
+    for (size_t i = 0; i < u->label_count; i++)
+        u->series = mix(mix(u->series, u->labels[i].key), u->labels[i].value);
+    m->named = true;
+    return 0;
+}
+
+/* ---- blobs */
+
+static int give_blob(struct day *d, struct match *m, uint32_t t, const void *data, size_t len,
+                     struct err *err)
+{
+    size_t count;
+    int r = usage_blob_decode(data, len, blob_seed(t, m->id), d->rows, &count, err);
+    for (size_t i = 0; r == 0 && i < count; i++) {
+        const struct usage_row *row = &d->rows[i];
+        int64_t ms = t * MS_PER_MINUTE + row->time_ms;
+        if (ms < d->from_ms || ms >= d->to_ms)
+            continue;
+        if (!m->named)
+            r = name_match(d, m, err);
+        if (r < 0)
+            break;
+        m->usage.time_ms = d->number * MS_PER_DAY + ms;
+        m->usage.span_us = row->span_us;
+        m->usage.network = row->network;
+        m->usage.summed = row->summed;
+        m->usage.figures = row->figures;
+        r = d->fn(d->ctx, &m->usage);
+    }
+    return r;
+}
+
+/* What is damaged is left out, the rest is not. */
+static int give_step(struct day *d, sqlite3_stmt *stmt, struct err *err)
+{
+    struct err why = {0};
+    int64_t t = sqlite3_column_int64(stmt, 0), series = sqlite3_column_int64(stmt, 1);
+    if (t < 0 || t >= MINUTES_PER_DAY || series < 0 || series >= d->row_of_size ||
+        !d->row_of[series])
+        return 0;
+    const void *data = sqlite3_column_blob(stmt, 2);
+    int r = give_blob(d, &d->matches[d->row_of[series] - 1], (uint32_t)t, data ? data : "",
+                      (size_t)sqlite3_column_bytes(stmt, 2), &why);
+    if (r == -EUCLEAN) {
+        err_wrap(&why, r, "%s: minute %lld, series %lld",
+                 sqlite3_db_filename(d->reader->db, "main"), (long long)t, (long long)series);
+        days_complain(d->s->days, d->number, &why);
+        return 0;
+    }
+    return r < 0 ? err_set(err, r, "%s", why.text) : r;
+}
+
+static int give_steps(struct day *d, sqlite3_stmt *stmt, struct err *err)
+{
+    int r = 0;
+    while (r == 0 && (r = db_step(stmt, err)) > 0)
+        r = give_step(d, stmt, err);
+    sqlite3_reset(stmt);
+    return r;
+}
+
+static int give_day(struct day *d, struct err *err)
+{
+    static const char walk[] =
+        "SELECT t, series, data FROM sample WHERE type=?1 AND t>=?2 AND t<=?3";
+    static const char look[] =
+        "SELECT t, series, data FROM sample WHERE type=?1 AND t=?2 AND series=?3";
+    int64_t first = d->from_ms / MS_PER_MINUTE, last = (d->to_ms - 1) / MS_PER_MINUTE;
+    bool seek = d->count < d->series_count / SEEK_RATIO;
+    _cleanup_stmt_ sqlite3_stmt *stmt = NULL;
+    if (d->count == 0)
+        return 0;
+    int r = db_prepare(d->reader->db, seek ? look : walk, &stmt, err);
+    if (r < 0)
+        return r;
+    sqlite3_bind_int64(stmt, 1, SAMPLE_USAGE);
+    if (!seek) {
+        sqlite3_bind_int64(stmt, 2, first);
+        sqlite3_bind_int64(stmt, 3, last);
+        return give_steps(d, stmt, err);
+    }
+    for (int64_t t = first; r == 0 && t <= last; t++)
+        for (size_t i = 0; r == 0 && i < d->count; i++) {
+            sqlite3_bind_int64(stmt, 2, t);
+            sqlite3_bind_int64(stmt, 3, d->matches[i].id);
+            r = give_steps(d, stmt, err);
+        }
+    return r;
+}
+
+/* ---- days */
+
+static int query_day(struct day *d, const struct store_query *q, struct err *err)
+{
+    d->rows = malloc(USAGE_BLOB_MAX_ROWS * sizeof(*d->rows));
+    if (!d->rows)
+        return err_errno(err, -ENOMEM, "reading usage");
+    int r = lookup_init(&d->lookup, d->reader->db, err);
+    if (r == 0)
+        r = key_filters_resolve(q, &d->lookup, &d->filters, err);
+    if (r == 0)
+        r = match_series(d, err);
+    return r < 0 ? r : give_day(d, err);
+}
+
+static int try_day(struct day *d, const struct store_query *q, struct err *err)
+{
+    struct err why = {0};
+    int r = days_borrow(d->s->days, d->number, &d->reader, &why);
+    if (r == -ENOENT)
+        return 0; /* retention was faster */
+    if (r == 0)
+        r = query_day(d, q, &why);
+    if (r < 0 && lookup_is_damage(r)) {
+        days_complain(d->s->days, d->number, &why);
+        r = 0;
+    }
+    lookup_free(&d->lookup); /* its statements end before the connection is given back */
+    days_return(d->s->days, &d->reader);
+    return r < 0 ? err_set(err, r, "%s", why.text) : r;
+}
+
+int sqlite_usage(struct store *store, const struct store_query *query, store_usage_fn fn, void *ctx,
+                 struct err *err)
+{
+    struct sqlite_store *s = sqlite_store_of(store);
+    int64_t start_ms = query->start_ms < 0 ? 0 : query->start_ms;
+    int64_t end_ms = query->end_ms > LAST_MS ? LAST_MS : query->end_ms;
+    _cleanup_free_ int64_t *days = NULL;
+    size_t count = 0;
+    if (start_ms >= end_ms)
+        return 0;
+    int r = days_list(s->days, day_of_ms(start_ms), day_of_ms(end_ms - 1), &days, &count, err);
+    for (size_t i = 0; r == 0 && i < count; i++) {
+        int64_t day_ms = days[i] * MS_PER_DAY;
+        _cleanup_(day_free) struct day d = {.s = s, .number = days[i], .fn = fn, .ctx = ctx};
+        d.from_ms = start_ms > day_ms ? start_ms - day_ms : 0;
+        d.to_ms = end_ms - day_ms < MS_PER_DAY ? end_ms - day_ms : MS_PER_DAY;
+        r = try_day(&d, query, err);
+    }
+    return r;
+}
