@@ -187,11 +187,13 @@ static int start_sampler(struct agent *a, const struct agent_options *o, struct 
 static void start_usage(struct agent *a, const struct agent_options *o)
 {
     struct err err = {0};
+    bool is_whole_node = !o->pid && !o->cgroup && !o->container && !o->pod && !o->sidecar;
     struct usage_reader_config config = {
         .interval_ns = o->usage_ns,
         .full_commands = strcmp(o->command_lines, "full") == 0,
     };
-    if (o->usage_ns && !o->replay && usage_reader_start(&config, &a->counters, &a->usage, &err) < 0)
+    if (o->usage_ns && !o->replay && is_whole_node &&
+        usage_reader_start(&config, &a->counters, &a->usage, &err) < 0)
         log_warn("what containers use is not read error=\"%s\"", err.text);
 }
 
@@ -229,6 +231,7 @@ static int start_all(struct agent *a, const struct agent_options *o, struct err 
         .ksymbols = a->ksymbols,
         .pods = a->pod_sources.pods,
         .exact = o->exact_addresses,
+        .identity = a->pod_sources.identity,
         .usage = a->usage,
     };
     struct namer_inputs inputs = {a->opener, a->pod_sources.identity};

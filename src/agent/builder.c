@@ -14,6 +14,7 @@
 #include "agent/frames.h"
 #include "agent/naming.h"
 #include "agent/object.h"
+#include "agent/pod_labels.h"
 #include "agent/usage_rows.h"
 #include "agent/window.h"
 #include "base/buf.h"
@@ -46,7 +47,7 @@ struct builder {
     uint32_t label_count, label_room;
     uint32_t *stack_of_node;
 
-    struct usage_reader *usage;
+    struct usage_sources usage;
     struct usage_rows *usage_rows;
 };
 
@@ -135,7 +136,7 @@ int builder_new(const struct builder_config *config, struct objects *objects,
         return r;
     }
     naming_set_jit(b->names, config->jit);
-    b->usage = config->usage;
+    b->usage = (struct usage_sources){config->usage, config->pods, config->identity};
     *ret = b;
     return 0;
 }
@@ -219,8 +220,6 @@ static int build_samples(struct builder *b, const struct window *w)
 
 static int add_label(struct builder *b, uint32_t process, const char *key, const char *value)
 {
-    if (!value[0])
-        return 0;
     if (b->label_count == b->label_room) {
         uint32_t room = b->label_room * 2 + 64;
         struct batch_label *labels = realloc(b->batch_labels, room * sizeof(*labels));
@@ -241,26 +240,11 @@ static int add_label(struct builder *b, uint32_t process, const char *key, const
 
 static int add_labels(struct builder *b, uint32_t process, const char *cgroup_path)
 {
-    struct cgroup_id id;
-    struct pod_names names = {0};
-    cgroup_parse_path(cgroup_path, strlen(cgroup_path), &id);
-    if (b->pods)
-        pods_find(b->pods, id.container_id, id.pod_uid, &names);
-    const struct {
-        const char *key, *value;
-    } labels[] = {
-        {"namespace", names.namespace},
-        {"pod", names.pod},
-        {"container", names.container},
-        {"workload", names.workload},
-        {"pod_uid", id.pod_uid[0] ? id.pod_uid : names.pod_uid},
-        {"container_id", id.container_id},
-        {"runtime", id.runtime[0] ? id.runtime : names.runtime},
-        {"unit", id.unit},
-    };
+    struct pod_labels labels;
+    pod_labels_read(b->pods, cgroup_path, &labels);
     int r = 0;
-    for (size_t i = 0; r == 0 && i < ARRAY_LEN(labels); i++)
-        r = add_label(b, process, labels[i].key, labels[i].value);
+    for (size_t i = 0; r == 0 && i < labels.count; i++)
+        r = add_label(b, process, labels.v[i].key, labels.v[i].value);
     return r;
 }
 
@@ -337,8 +321,8 @@ int builder_build(struct builder *builder, const struct window *window, struct b
     clear_batch(b);
     int r = build_tables(b, window);
     if (r == 0)
-        r = usage_rows_build(b->usage_rows, b->usage, window->start_ns, window->end_ns, &b->strings,
-                             b->counters);
+        r = usage_rows_build(b->usage_rows, &b->usage, window->start_ns, window->end_ns,
+                             &b->strings, b->counters);
     if (r < 0)
         return err_errno(err, r, "building a batch of %u samples", window->samples.count);
     *ret = (struct batch){

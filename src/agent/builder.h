@@ -10,6 +10,7 @@ struct batch;
 struct builder;
 struct counters;
 struct err;
+struct identity;
 struct jit;
 struct ksymbols;
 struct objects;
@@ -27,6 +28,7 @@ struct builder_config {
     struct ksymbols *ksymbols;  /* may be NULL; must outlive it */
     struct pods *pods;          /* names of pods and containers; NULL: none; must outlive it */
     bool exact;                 /* named frames keep the sample's address */
+    struct identity *identity;  /* whose usage is wanted; NULL: all. Must outlive it */
     struct usage_reader *usage; /* what containers use; NULL: it is not read. Must outlive it */
 };
 

@@ -171,16 +171,21 @@ static int judge(void *ctx, const struct pod_fact *pod, const struct container_f
     return judge_pod(q->identity, pod);
 }
 
-static enum verdict judge_process(const struct identity *i, const struct window *w,
-                                  uint32_t process)
+static enum verdict judge_path(const struct identity *i, const char *cgroup_path)
 {
-    const struct window_process *p = table_row(&w->processes, process);
     struct cgroup_id id;
-    read_cgroup(w, process, &id);
-    if (!p->cgroup_path[0]) /* its cgroup is not known */
+    if (selectors_are_empty(i->config.include) && selectors_are_empty(i->config.exclude))
+        return WANTED;
+    if (!cgroup_path[0]) /* it is not known */
         return judge_pod(i, NULL);
+    cgroup_parse_path(cgroup_path, strlen(cgroup_path), &id);
     struct question q = {i, &id};
     return (enum verdict)pods_visit(i->config.pods, id.container_id, id.pod_uid, judge, &q);
+}
+
+bool identity_wants(const struct identity *identity, const char *cgroup_path)
+{
+    return judge_path(identity, cgroup_path) == WANTED;
 }
 
 static void count_left_out(struct identity *i, const struct window *w, const uint8_t *verdicts)
@@ -205,7 +210,8 @@ int identity_select(struct identity *identity, struct window *window, struct err
     if (!verdicts || !wanted)
         return err_errno(err, -ENOMEM, "selecting pods");
     for (uint32_t i = 0; i < count; i++) {
-        verdicts[i] = (uint8_t)judge_process(identity, window, i);
+        const struct window_process *p = table_row(&window->processes, i);
+        verdicts[i] = (uint8_t)judge_path(identity, p->cgroup_path);
         wanted[i] = verdicts[i] == WANTED;
         left_out += !wanted[i];
     }

@@ -2,6 +2,7 @@
  * are. The naming thread's. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct counters;
@@ -29,6 +30,9 @@ void identity_free(struct identity **identity);
 /* If the window has processes of containers that are not known yet, asks the sources and waits
  * until they are, `within_ns` at most; for one that stays unknown not again. */
 void identity_wait(struct identity *identity, const struct window *window, int64_t within_ns);
+
+/* Whether what is in a cgroup is to be kept. */
+bool identity_wants(const struct identity *identity, const char *cgroup_path);
 
 /* Takes out of the window what the selectors leave out; counted. -ENOMEM; then the window must not
  * be used. */

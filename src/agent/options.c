@@ -119,7 +119,7 @@ static const struct option_def defs[] = {
     {"usage-interval", OPTION_DURATION, AT(usage_ns), "TIME", "10s", 0, 300 * NS_PER_SEC, "Usage",
      "How often to read what containers and systemd units use: CPU, memory, disk, network, and "
      "their "
-     "processes; 0s: never."},
+     "processes; 0s: never. With a target (--pid ...) it is not read."},
     {"command-lines", OPTION_STRING, AT(command_lines), "WHAT", "short", 0, 0, "Usage",
      "What to keep of processes' command lines: short: the executable, and the script that an "
      "interpreter runs; full: all arguments, passwords and tokens among them."},

@@ -8,12 +8,13 @@
 #include <string.h>
 
 #include "agent/counters.h"
+#include "agent/identity.h"
+#include "agent/pod_labels.h"
 #include "agent/usage_log.h"
 #include "agent/usage_reader.h"
 #include "base/cleanup.h"
 #include "base/strings.h"
 #include "base/table.h"
-#include "k8s/cgroup.h"
 #include "wire/batch.h"
 
 #define COMMAND_BYTES_MAX (4u << 20)
@@ -21,6 +22,7 @@
 struct usage_rows {
     struct table usage, labels, processes;
     /* Of the build at hand. */
+    const struct usage_sources *sources;
     struct strings *strings;
     struct counters *counters;
     int64_t start_ns;
@@ -57,8 +59,6 @@ static int add_label(struct usage_rows *u, uint32_t cgroup, const char *key, con
 {
     struct batch_usage_label label = {.cgroup = cgroup};
     uint32_t row;
-    if (!value[0])
-        return 0;
     int r = strings_add(u->strings, key, &label.key);
     if (r == 0)
         r = strings_add(u->strings, value, &label.value);
@@ -70,14 +70,12 @@ static int add_label(struct usage_rows *u, uint32_t cgroup, const char *key, con
 /* As a process of the cgroup has them, but the units inside a container are not told apart. */
 static int add_labels(struct usage_rows *u, uint32_t cgroup, const char *path)
 {
-    struct cgroup_id id;
-    cgroup_parse_path(path, strlen(path), &id);
-    int r = add_label(u, cgroup, "pod_uid", id.pod_uid);
-    if (r == 0)
-        r = add_label(u, cgroup, "container_id", id.container_id);
-    if (r == 0)
-        r = add_label(u, cgroup, "runtime", id.runtime);
-    return r == 0 ? add_label(u, cgroup, "unit", id.unit) : r;
+    struct pod_labels labels;
+    pod_labels_read(u->sources->pods, path, &labels);
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < labels.count; i++)
+        r = add_label(u, cgroup, labels.v[i].key, labels.v[i].value);
+    return r;
 }
 
 /* The wire's order is its own. */
@@ -162,6 +160,9 @@ static int add_log(void *ctx, const struct usage_log *log, size_t first, size_t 
         bool is_early = reading->time_ns < u->start_ns;
         if (is_early && !reading->span_ns)
             continue; /* sampling began a moment later: nothing that was counted is lost */
+        if (u->sources->identity &&
+            !identity_wants(u->sources->identity, log->strings.texts[reading->path]))
+            continue;
         int r = is_early ? -ENOSPC : add_reading(u, log, reading);
         if (r == -ENOSPC || r == -EFBIG)
             counter_add(u->counters, usage_dropped, 1);
@@ -171,18 +172,19 @@ static int add_log(void *ctx, const struct usage_log *log, size_t first, size_t 
     return 0;
 }
 
-int usage_rows_build(struct usage_rows *rows, struct usage_reader *reader, int64_t start_ns,
+int usage_rows_build(struct usage_rows *rows, const struct usage_sources *sources, int64_t start_ns,
                      int64_t end_ns, struct strings *strings, struct counters *counters)
 {
     struct usage_rows *u = rows;
     table_clear(&u->usage);
     table_clear(&u->labels);
     table_clear(&u->processes);
+    u->sources = sources;
     u->strings = strings;
     u->counters = counters;
     u->start_ns = start_ns;
     u->command_bytes = 0;
-    return reader ? usage_reader_take(reader, end_ns, add_log, u) : 0;
+    return sources->reader ? usage_reader_take(sources->reader, end_ns, add_log, u) : 0;
 }
 
 void usage_rows_give(const struct usage_rows *rows, struct batch *to)

@@ -5,16 +5,24 @@
 
 struct batch;
 struct counters;
+struct identity;
+struct pods;
 struct strings;
 struct usage_reader;
 struct usage_rows;
 
+struct usage_sources {
+    struct usage_reader *reader; /* NULL: nothing is read */
+    struct pods *pods;           /* NULL: pods have no names */
+    struct identity *identity;   /* which pods are wanted; NULL: all */
+};
+
 int usage_rows_new(struct usage_rows **ret);
 void usage_rows_free(struct usage_rows **rows);
 
-/* Takes what was read from start_ns up to end_ns. What passes the batch's limits is dropped and
- * counted. -ENOMEM. */
-int usage_rows_build(struct usage_rows *rows, struct usage_reader *reader, int64_t start_ns,
+/* Takes what was read from start_ns up to end_ns, but nothing of pods that are not wanted. What
+ * passes the batch's limits is dropped and counted. -ENOMEM. */
+int usage_rows_build(struct usage_rows *rows, const struct usage_sources *sources, int64_t start_ns,
                      int64_t end_ns, struct strings *strings, struct counters *counters);
 
 /* The rows stay this one's, until the next build. */
