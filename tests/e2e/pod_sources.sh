@@ -3,7 +3,7 @@
 # samples are taken, /metrics says what is wrong, and the end comes in time.
 # shellcheck source=tests/e2e/kit.sh disable=SC2317
 . "${top_srcdir:?}/tests/e2e/kit.sh"
-begin podflamed tests/workloads/burner
+begin podflamed tests/workloads/split
 need_root
 command -v node >/dev/null || skip_all "there is no node"
 
@@ -20,7 +20,7 @@ END
 node "$dir/servers.mjs" "$dir" >"$dir/port" 2>"$dir/servers.log" &
 kit_pids+=($!)
 wait_until 30 test -s "$dir/port" || { show "$dir/servers.log"; bail "the servers did not start"; }
-name_workload burner
+name_workload split
 "$workload" 300 >/dev/null &
 kit_pids+=($!)
 

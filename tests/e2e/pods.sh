@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # pods.sh: pods of a real container runtime (containerd) on this machine: the samples of each carry its
-# namespace, pod and container, by the runtime's socket alone and by the log directories alone; what
-# is excluded is in no batch.
+# namespace, pod and container, by the runtime's socket alone, by the log directories alone and by a
+# kubelet's answer alone; what is excluded is in no batch.
 # shellcheck source=tests/e2e/kit.sh disable=SC2317
 . "${top_srcdir:?}/tests/e2e/kit.sh"
 # shellcheck source=tests/e2e/containerd.sh
@@ -27,7 +27,7 @@ start_containerd
 web_uid=$(printf '5b2f8a2e-6c3d-4a0e-9a57-%012x' $$)
 db_uid=$(printf '9e1f0c7a-1111-4222-8333-%012x' $$)
 late_uid=$(printf '77777777-8888-4999-aaaa-%012x' $$)
-start_pod web shop web-7d9c8b6f5-x2x4k "$web_uid" main 600 || { show "$dir/containerd.log"; bail "no pod"; }
+start_pod web shop web-6f9968b487-nf9wh "$web_uid" main 600 || { show "$dir/containerd.log"; bail "no pod"; }
 start_pod db data db-0 "$db_uid" db 600 || bail "no second pod"
 
 # ---- each source alone
@@ -75,26 +75,55 @@ up() { matches "$dir/metrics-$1" "^podflamed_source_up\{source=\"$2\"\} 1"; }
 
 sample by-cri --cri-socket "$containerd_socket" --pod-logs ''
 check "the runtime's socket answers" up by-cri cri
-check "by it a pod's samples have its names" named 20 by-cri "$web_uid" "$(id_of web)" shop web-7d9c8b6f5-x2x4k main
+check "by it a pod's samples have its names" named 20 by-cri "$web_uid" "$(id_of web)" shop web-6f9968b487-nf9wh main
 check "and so have another's" named 20 by-cri "$db_uid" "$(id_of db)" data db-0 db
 check "a pod that came and went within seconds has its names" named 5 by-cri "$late_uid" "$(id_of late)" jobs late-1 work
 
 sample by-logs --cri-socket '' --pod-logs "$logs"
 check "the log directories are read" up by-logs log-dirs
-check "by them a pod's samples have its names" named 20 by-logs "$web_uid" "$(id_of web)" shop web-7d9c8b6f5-x2x4k main
+check "by them a pod's samples have its names" named 20 by-logs "$web_uid" "$(id_of web)" shop web-6f9968b487-nf9wh main
 check "and so have another's" named 20 by-logs "$db_uid" "$(id_of db)" data db-0 db
 check "a pod that came and went within seconds has its names" named 5 by-logs "$late_uid" "$(id_of late)" jobs late-1 work
+
+# ---- kubelet, over TLS; its answer is a real one's, with these pods' uids in it
+
+if command -v openssl >/dev/null; then
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$dir/key.pem" -out "$dir/cert.pem" -days 2 \
+        -subj /CN=node-1 -addext subjectAltName=DNS:node-1 2>"$dir/openssl.log" || bail "no certificate: $(cat "$dir/openssl.log")"
+    echo "right-$$" >"$dir/token"
+    echo "wrong-$$" >"$dir/wrong"
+    node "$e2e/kubelet.mjs" "$top_srcdir/tests/golden/k8s/kubelet-pods.json" "$dir/cert.pem" "$dir/key.pem" "right-$$" \
+        "shop/web-6f9968b487-nf9wh/main=$web_uid/$(id_of web)" "data/db-0/db=$db_uid/$(id_of db)" >"$dir/port" 2>"$dir/kubelet.log" &
+    kit_pids+=($!)
+    wait_until 30 test -s "$dir/port" || { show "$dir/kubelet.log"; bail "no kubelet"; }
+    kubelet=(--cri-socket '' --pod-logs '' --kubelet-url "https://127.0.0.1:$(cat "$dir/port")" --kubelet-ca "$dir/cert.pem"
+        --kubelet-server-name node-1)
+    none=(--docker-socket '' --pod-info '')
+    sample by-kubelet "${kubelet[@]}" --kubelet-token "$dir/token"
+    check "kubelet answers" up by-kubelet kubelet
+    check "by it a pod's samples have its names" named 20 by-kubelet "$web_uid" "$(id_of web)" shop web-6f9968b487-nf9wh main
+    check "and so have another's" named 20 by-kubelet "$db_uid" "$(id_of db)" data db-0 db
+    of_workload() { equal "$(of by-kubelet "container_id=$(id_of "$1")" "workload=$2")" "$(of by-kubelet "container_id=$(id_of "$1")")"; }
+    check "the pod of a Deployment says so" of_workload web Deployment/web
+    check "and that of a StatefulSet" of_workload db StatefulSet/db
+    sample refused "${kubelet[@]}" --kubelet-token "$dir/wrong"
+    check "with a wrong token it is told why" matches "$dir/metrics-refused" 'podflamed_source_state_seconds\{source="kubelet",state="failing".*401'
+    check "and samples go on" holds "$(of refused "pod_uid=$web_uid") > 20"
+    none=(--kubelet-url '' --docker-socket '' --pod-info '')
+else
+    skip "kubelet answers" "openssl is not installed"
+fi
 
 # ---- what is not to be kept
 
 total() { sed -n "s/^podflamed_$2_total //p" "$dir/metrics-$1"; }
 sample excluding --cri-socket "$containerd_socket" --pod-logs '' --exclude 'namespace=data;label.app=late'
 check "of pods excluded by name or label nothing is kept" equal "$(of excluding "pod_uid=$db_uid") $(of excluding "pod_uid=$late_uid")" "0 0"
-check "of others all is" named 20 excluding "$web_uid" "$(id_of web)" shop web-7d9c8b6f5-x2x4k main
+check "of others all is" named 20 excluding "$web_uid" "$(id_of web)" shop web-6f9968b487-nf9wh main
 check "what is left out is counted" holds "$(total excluding samples_excluded) > 20"
 
 sample including --cri-socket '' --pod-logs "$logs" --include 'namespace=shop,pod=web-*'
-check "what is included is kept" named 20 including "$web_uid" "$(id_of web)" shop web-7d9c8b6f5-x2x4k main
+check "what is included is kept" named 20 including "$web_uid" "$(id_of web)" shop web-6f9968b487-nf9wh main
 check "and nothing else" equal "$(of including)" "$(of including "pod_uid=$web_uid")"
 
 sample unlabelled --cri-socket '' --pod-logs "$logs" --exclude 'label.app=none'
