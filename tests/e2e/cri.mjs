@@ -2,12 +2,18 @@
 //   node cri.mjs SOCKET start NAMESPACE POD UID CGROUP-PARENT LOGS CONTAINER IMAGE ARGV...
 //       starts a pod of one container, and lays out its logs in LOGS/pods and LOGS/containers; prints
 //       the ids of sandbox and container
+//   node cri.mjs SOCKET churn COUNT SECONDS CGROUP-PARENT LOGS IMAGE
+//       starts so many pods (churn/churn-NUMBER) within that time, at random, and removes each after
+//       some tenths of a second, or some seconds; each sets its process's name to its own, and burns
+//       CPU. Prints how many ran.
 //   node cri.mjs SOCKET remove SANDBOX
 //   node cri.mjs SOCKET remove-all
+import { randomUUID } from "node:crypto";
 import { mkdirSync, symlinkSync } from "node:fs";
 import http2 from "node:http2";
 import net from "node:net";
 import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 
 const [socket, command, ...rest] = process.argv.slice(2);
 const client = http2.connect("http://localhost", { createConnection: () => net.connect(socket) });
@@ -115,7 +121,25 @@ async function start(namespace, pod, uid, parent, logs, name, image, ...argv) {
     path.join(podDir, name, "0.log"),
     path.join(logs, "containers", `${pod}_${namespace}_${name}-${container}.log`),
   );
-  console.log(sandbox, container);
+  return [sandbox, container];
+}
+
+async function startOne(...args) {
+  console.log(...(await start(...args)));
+}
+
+async function churn(count, seconds, parent, logs, image) {
+  const burn = "echo -n $0 >/proc/self/comm; while :; do :; done";
+  const one = async (number) => {
+    await sleep(Math.random() * seconds * 1000);
+    const name = `churn-${number}`;
+    const [sandbox] = await start("churn", name, randomUUID(), parent, logs, "main", image, "/bin/sh", "-c", burn, name);
+    await sleep(100 + Math.random() ** 2 * 6000);
+    await remove(sandbox);
+    return name;
+  };
+  const names = await Promise.all(Array.from({ length: Number(count) }, (_, i) => one(i + 1)));
+  console.log(names.length);
 }
 
 async function remove(sandbox) {
@@ -128,6 +152,6 @@ async function removeAll() {
   for (const sandbox of fields(list, 1)) await remove(text(sandbox, 1));
 }
 
-const commands = { start, remove, "remove-all": removeAll };
+const commands = { start: startOne, churn, remove, "remove-all": removeAll };
 await commands[command](...rest);
 client.close();
