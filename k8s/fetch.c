@@ -176,6 +176,10 @@ static int set_options(struct fetch *f, const struct fetch_config *c, struct err
     curl_easy_setopt(easy, CURLOPT_PROXY, "");
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, milliseconds(c->connect_ns, 2 * NS_PER_SEC));
+#if LIBCURL_VERSION_NUM >= 0x075700
+    /* Else a name that is still being looked up holds us beyond our time. */
+    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+#endif
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_bytes);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, f);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);

@@ -192,6 +192,25 @@ static void json_that_would_fill_the_memory_is_refused_before_it_is_read(void **
     assert_int_equal(kubelet_parse_pods(json, len, &kit.sink, &err), -EFBIG);
 }
 
+/* Members that are not read are cut out before: never where that would change what is. */
+static void what_is_cut_out_before_does_not_change_what_is_read(void **state)
+{
+    static const char json[] =
+        "{\"kind\":\"PodList\",\"env\":[\"}\\\"]\",{\"a\":[]}],\"items\":[{\"metadata\" : {"
+        "\"annotations\" : {\"x\":\"{[\\\\\"},\"name\":\"volumes\",\"namespace\":\"env\","
+        "\"uid\":\"u-1\",\"labels\":{\"volumes\":\"v\",\"env\":\"\\\"env\\\":[\",\"app\":\"a\"}},"
+        "\"spec\":{\"containers\":[{\"env\":[{\"name\":\"nodeName\"}]}],\"nodeName\":\"n\"}}]}";
+    _cleanup_(facts_kit_free) struct facts_kit kit;
+    struct err err = {0};
+    parse(&kit, json);
+    facts_kit_has(&kit, "pod u-1 env/volumes node=n app=a env=\"env\":[ volumes=v");
+    /* One that does not end is not taken for the rest of the text. */
+    static const char open[] = "{\"kind\":\"PodList\",\"items\":[],\"env\":[{}";
+    assert_int_equal(kubelet_parse_pods(open, sizeof(open) - 1, &kit.sink, &err), -EBADMSG);
+    static const char quote[] = "{\"kind\":\"PodList\",\"items\":[],\"env\":[\"";
+    assert_int_equal(kubelet_parse_pods(quote, sizeof(quote) - 1, &kit.sink, &err), -EBADMSG);
+}
+
 static void a_sink_that_refuses_ends_the_reading(void **state)
 {
     _cleanup_(buf_free) struct buf json = {0};
@@ -441,6 +460,7 @@ int main(void)
         cmocka_unit_test(a_node_without_pods_has_none),
         cmocka_unit_test(what_is_no_list_of_pods_is_refused),
         cmocka_unit_test(json_that_would_fill_the_memory_is_refused_before_it_is_read),
+        cmocka_unit_test(what_is_cut_out_before_does_not_change_what_is_read),
         cmocka_unit_test(a_sink_that_refuses_ends_the_reading),
         TEST(facts_come_over_tls_to_who_has_the_token),
         TEST(a_token_that_was_replaced_serves_at_the_next_refresh),
