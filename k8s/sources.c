@@ -18,7 +18,7 @@
 #include "base/log.h"
 #include "k8s/source.h"
 
-#define SECOND_LOOK_NS (2 * NS_PER_SEC)
+#define SECOND_LOOK_NS NS_PER_SEC
 #define STOP_WAIT_NS   NS_PER_SEC
 #define WAKE_COST      20 /* an answer on demand may take a twentieth of the time */
 
@@ -87,7 +87,7 @@ int sources_new(const struct sources_config *config, struct pods *pods, struct s
         .interval_ns = or_else(c->interval_ns, 30 * NS_PER_SEC),
         .retry_ns = or_else(c->retry_ns, 5 * NS_PER_SEC),
         .retry_max_ns = or_else(c->retry_max_ns, 300 * NS_PER_SEC),
-        .wake_gap_ns = or_else(c->wake_gap_ns, NS_PER_SEC),
+        .wake_gap_ns = or_else(c->wake_gap_ns, NS_PER_SEC / 4),
     };
     s->pods = pods;
     s->users = 1;
@@ -192,18 +192,21 @@ static void plan_next(struct asked *a, int result, int64_t began, int64_t ended)
     const struct sources_config *c = &a->all->config;
     int64_t gap = (ended - began) * WAKE_COST;
     a->earliest_ns = ended + (gap > c->wake_gap_ns ? gap : c->wake_gap_ns);
+    a->due_ns = ended + spread(c->interval_ns);
     if (result == 0) {
         a->failed = 0;
-        a->due_ns = ended + spread(c->interval_ns);
         return;
     }
+    a->second_look_ns = 0;
+    a->earliest_ns = a->due_ns; /* to be asked more often would not help it */
+    if (result == -ENOENT) /* it may come yet, and to look costs nothing */
+        return;
     int64_t wait = c->retry_ns;
     for (uint32_t i = 0; i < a->failed && wait < c->retry_max_ns; i++)
         wait *= 2;
     a->failed++;
     a->due_ns = ended + spread(wait < c->retry_max_ns ? wait : c->retry_max_ns);
-    a->earliest_ns = a->due_ns; /* to be asked more often would not help it */
-    a->second_look_ns = 0;
+    a->earliest_ns = a->due_ns;
 }
 
 /* Has the lock, gives it back while the source is asked. */

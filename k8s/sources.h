@@ -18,7 +18,7 @@ struct sources_config {
      * 0: 30 s, 5 s, 5 min. */
     int64_t interval_ns, retry_ns, retry_max_ns;
     /* How soon again it may be asked because somebody wants to know: after this, or after twenty
-     * times what the last answer took if that is longer. 0: 1 s. */
+     * times what the last answer took if that is longer. 0: 250 ms. */
     int64_t wake_gap_ns;
 };
 
@@ -35,7 +35,7 @@ int sources_add(struct sources *sources, enum pods_rank rank, struct source sour
 void sources_stop(struct sources **sources);
 
 /* Somebody saw a container that is not known: each source that answers is asked as soon as it may
- * be, and once more 2 s later, since a container runs before all have heard of it. Never waits and
+ * be, and once more a second later, since a container runs before all have heard of it. Never waits and
  * takes no lock: fit for the sampling thread. */
 void sources_wake(struct sources *sources);
 
