@@ -51,7 +51,7 @@ names_all_missing() {
         libxxhash-dev xxhash-devel libinih-dev inih-devel libjansson-dev jansson-devel \
         libcurl4-openssl-dev libcurl-devel libmicrohttpd-dev libmicrohttpd-devel libunwind-dev \
         libunwind-devel libelf-dev elfutils-libelf-devel libdw-dev elfutils-devel \
-        liblzma-dev xz-devel libsqlite3-dev sqlite-devel
+        liblzma-dev xz-devel libsqlite3-dev sqlite-devel libprotobuf-c-dev protobuf-c-devel
 }
 names_all_missing >"$work/bare.log"
 result $? "configure names every missing library and its package at once" "$work/bare.log"

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -57,6 +58,20 @@ struct http_server *http_server_new(const char *cert, const char *key)
     return s;
 }
 
+struct http_server *http_server_new_unix(const char *path)
+{
+    struct http_server *s = calloc(1, sizeof(*s));
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    assert(s && strlen(path) < sizeof(at.sun_path));
+    strcpy(at.sun_path, path);
+    s->socket = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert(s->socket >= 0 && bind(s->socket, (struct sockaddr *)&at, sizeof(at)) == 0);
+    snprintf(s->url, sizeof(s->url), "http://localhost");
+    pthread_mutex_init(&s->mutex, NULL);
+    pthread_cond_init(&s->released_cond, NULL);
+    return s;
+}
+
 const char *http_server_url(const struct http_server *s)
 {
     return s->url;
@@ -93,6 +108,8 @@ static void keep(struct http_server *s, struct MHD_Connection *c, const char *me
               MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Content-Type"));
     copy_text(r->agent, sizeof(r->agent),
               MHD_lookup_connection_value(c, MHD_HEADER_KIND, "User-Agent"));
+    copy_text(r->authorization, sizeof(r->authorization),
+              MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Authorization"));
     r->body = x->body.data;
     r->len = x->body.len;
     x->body = (struct buf){0};
@@ -127,6 +144,12 @@ static enum MHD_Result reply(struct MHD_Connection *c, const struct http_answer 
     return result;
 }
 
+static bool has_token(struct MHD_Connection *c, const char *token)
+{
+    const char *value = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Authorization");
+    return value && strncmp(value, "Bearer ", 7) == 0 && strcmp(value + 7, token) == 0;
+}
+
 static enum MHD_Result handle(void *ctx, struct MHD_Connection *c, const char *path,
                               const char *method, const char *version, const char *data,
                               size_t *len, void **state)
@@ -145,6 +168,8 @@ static enum MHD_Result handle(void *ctx, struct MHD_Connection *c, const char *p
         return MHD_YES;
     }
     keep(s, c, method, path, x);
+    if (x->answer.token && !has_token(c, x->answer.token))
+        x->answer = (struct http_answer){.status = 401, .body = "Unauthorized"};
     return reply(c, &x->answer);
 }
 

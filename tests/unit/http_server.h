@@ -15,13 +15,14 @@ struct http_answer {
     size_t body_len; /* 0: up to its NUL */
     const char *retry_after;
     const char *header, *value; /* one more */
+    const char *token;          /* NULL: any; else who has another gets kubelet's 401 */
     bool cut_upload;            /* close the connection before the body is read */
     bool cut_answer;            /* take the body, then close within the answer */
     bool hold;                  /* do not answer before http_server_release */
 };
 
 struct http_request {
-    char method[8], path[64], type[64], agent[64];
+    char method[8], path[64], type[64], agent[64], authorization[64];
     uint8_t *body;
     size_t len;
     unsigned connection; /* counted from 1 */
@@ -30,6 +31,8 @@ struct http_request {
 /* Takes a free port of 127.0.0.1, on which connections are refused until http_server_listen. With
  * a PEM certificate and key it speaks TLS. */
 struct http_server *http_server_new(const char *cert, const char *key);
+/* As above, on a socket in the file system. */
+struct http_server *http_server_new_unix(const char *path);
 const char *http_server_url(const struct http_server *s);
 void http_server_listen(struct http_server *s);
 void http_server_free(struct http_server **s);
