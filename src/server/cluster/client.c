@@ -214,6 +214,8 @@ static int start_follower(struct kube_client *c, enum kube_kind kind,
         .token_file = config->token_file,
         .user_agent = "podflame-server/" PACKAGE_VERSION,
         .insecure = config->insecure,
+        .connect_ns = 10 * NS_PER_SEC,
+        .total_ns = LIST_SILENCE_NS, /* until an answer begins */
         .silence_ns = LIST_SILENCE_NS,
     };
     f->client = c;
