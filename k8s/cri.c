@@ -28,14 +28,13 @@ static const char *const places[] = {
     "/var/snap/microk8s/common/run/containerd.sock",
 };
 
-static const char *const services[] = {"runtime.v1.RuntimeService",
-                                       "runtime.v1alpha2.RuntimeService"};
+static const char *const versions[] = {"runtime.v1", "runtime.v1alpha2"};
 
 /* One socket. */
 struct runtime {
     char *path;
     struct fetch *fetch; /* NULL until it is asked */
-    size_t service;      /* that it knows, as far as known */
+    size_t version;      /* of the interface, that it knows as far as we know */
     char name[16];       /* "": not asked yet */
 };
 
@@ -74,7 +73,7 @@ static int call(struct runtime *t, const char *method, int64_t until_ns, struct 
     static const char empty[5];
     static const char *const headers[] = {"Content-Type: application/grpc", "TE: trailers", NULL};
     char path[96];
-    snprintf(path, sizeof(path), "/%s/%s", services[t->service], method);
+    snprintf(path, sizeof(path), "/%s.%s", versions[t->version], method);
     struct fetch_request request = {.path = path,
                                     .headers = headers,
                                     .body = empty,
@@ -88,15 +87,13 @@ static int call(struct runtime *t, const char *method, int64_t until_ns, struct 
     int status = fetch_grpc_status(t->fetch);
     if (status < 0)
         return err_set(err, -EPROTO,
-                       "%s: an answer without grpc-status; is this a runtime's "
-                       "socket?",
-                       t->path);
+                       "%s: an answer without grpc-status; is this a runtime's socket?", t->path);
     if (status > 0)
         return err_set(err, status == GRPC_UNIMPLEMENTED ? -EOPNOTSUPP : -EPROTO,
-                       "%s: %s: gRPC status %d: %s", t->path, method, status,
+                       "%s%s: gRPC status %d: %s", t->path, path, status,
                        fetch_grpc_message(t->fetch));
     r = cri_unframe(answer->data, answer->len, &answer->len, err);
-    return r < 0 ? err_wrap(err, r, "%s: %s", t->path, method) : 0;
+    return r < 0 ? err_wrap(err, r, "%s%s", t->path, path) : 0;
 }
 
 /* Which runtime it is, and by the way which version of the interface it has: the older one is
@@ -105,8 +102,8 @@ static int greet(struct runtime *t, int64_t until_ns, struct err *err)
 {
     _cleanup_(buf_free) struct buf answer = {0};
     int r = -EOPNOTSUPP;
-    for (t->service = 0; t->service < ARRAY_LEN(services); t->service++) {
-        r = call(t, "Version", until_ns, &answer, err);
+    for (t->version = 0; t->version < ARRAY_LEN(versions); t->version++) {
+        r = call(t, "RuntimeService/Version", until_ns, &answer, err);
         if (r != -EOPNOTSUPP)
             break;
     }
@@ -115,9 +112,32 @@ static int greet(struct runtime *t, int64_t until_ns, struct err *err)
     return r;
 }
 
+/* Containers before sandboxes: those of each are then there. Images are another service, which a
+ * runtime may leave to somebody else. */
+static int call_all(struct runtime *t, int64_t until_ns, const struct facts_sink *sink,
+                    struct err *err)
+{
+    _cleanup_(buf_free) struct buf sandboxes = {0}, containers = {0}, images = {0};
+    int r = call(t, "RuntimeService/ListContainers", until_ns, &containers, err);
+    if (r == 0)
+        r = call(t, "RuntimeService/ListPodSandbox", until_ns, &sandboxes, err);
+    if (r < 0)
+        return r;
+    r = call(t, "ImageService/ListImages", until_ns, &images, err);
+    if (r == -EOPNOTSUPP)
+        images.len = 0;
+    else if (r < 0)
+        return r;
+    struct cri_answers answers = {.sandboxes = {sandboxes.data, sandboxes.len},
+                                  .containers = {containers.data, containers.len},
+                                  .images = {images.data, images.len},
+                                  .runtime = t->name};
+    r = cri_parse(&answers, sink, err);
+    return r < 0 ? err_wrap(err, r, "%s", t->path) : 0;
+}
+
 static int ask(struct runtime *t, int64_t until_ns, const struct facts_sink *sink, struct err *err)
 {
-    _cleanup_(buf_free) struct buf sandboxes = {0}, containers = {0};
     struct fetch_config config = {.server = "http://localhost",
                                   .unix_socket = t->path,
                                   .user_agent = "podflamed/" PACKAGE_VERSION,
@@ -126,12 +146,7 @@ static int ask(struct runtime *t, int64_t until_ns, const struct facts_sink *sin
     if (r == 0 && !*t->name)
         r = greet(t, until_ns, err);
     if (r == 0)
-        r = call(t, "ListContainers", until_ns, &containers, err);
-    if (r == 0)
-        r = call(t, "ListPodSandbox", until_ns, &sandboxes, err);
-    if (r == 0)
-        r = cri_parse(sandboxes.data, sandboxes.len, containers.data, containers.len, t->name, sink,
-                      err);
+        r = call_all(t, until_ns, sink, err);
     if (r < 0) {
         /* Another may stand there next time. */
         fetch_free(&t->fetch);

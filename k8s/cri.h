@@ -23,11 +23,21 @@ struct cri_config {
  * the interface; a dockerd's own containerd does not. */
 int cri_source_new(const struct cri_config *config, struct source *ret, struct err *err);
 
-/* The facts of two answers, each a protobuf message without gRPC's frame. Sandboxes give pods, and
- * a container each. `runtime` may be NULL. -EBADMSG: no such message. */
-int cri_parse(const uint8_t *sandboxes, size_t sandboxes_len, const uint8_t *containers,
-              size_t containers_len, const char *runtime, const struct facts_sink *sink,
-              struct err *err);
+struct cri_bytes {
+    const uint8_t *data;
+    size_t len;
+};
+
+/* Each a protobuf message without gRPC's frame. */
+struct cri_answers {
+    struct cri_bytes sandboxes, containers;
+    struct cri_bytes images; /* names for their hashes; may be empty */
+    const char *runtime;     /* may be NULL */
+};
+
+/* The facts of the answers. Sandboxes give pods, and a container each. What kind a container is the
+ * interface does not say: none is CONTAINER_INIT. -EBADMSG: no such messages. */
+int cri_parse(const struct cri_answers *answers, const struct facts_sink *sink, struct err *err);
 
 /* The runtime's name of an answer to Version, as cgroup.h has it. */
 int cri_parse_version(const uint8_t *version, size_t len, char ret[16], struct err *err);

@@ -42,9 +42,9 @@ static ProtobufCAllocator allocator_of(struct budget *budget)
     return (ProtobufCAllocator){take_memory, give_back, budget};
 }
 
-static int no_message(const char *what, size_t len, struct err *err)
+static int no_message(const char *what, struct err *err)
 {
-    return err_set(err, -EBADMSG, "%zu bytes that are no %s, or too many parts", len, what);
+    return err_set(err, -EBADMSG, "what came as %s is none, or has too many parts", what);
 }
 
 /* ---- sandboxes */
@@ -122,40 +122,72 @@ static const char *find_label(const Cri__Container *container, const char *key)
     return NULL;
 }
 
+/* What containers are looked up in, sorted by id. */
+struct lists {
+    Cri__ListPodSandboxResponse *sandboxes;
+    Cri__ListContainersResponse *containers;
+    Cri__ListImagesResponse *images;
+    const char *runtime;
+};
+
 static int compare_sandboxes(const void *a, const void *b)
 {
     const Cri__PodSandbox *const *left = a, *const *right = b;
     return strcmp((*left)->id, (*right)->id);
 }
 
-/* `list` is sorted by id. */
-static const char *uid_of_sandbox(const Cri__ListPodSandboxResponse *list, const char *id)
+static int compare_images(const void *a, const void *b)
 {
-    Cri__PodSandbox wanted = {.id = (char *)(uintptr_t)id}, *key = &wanted, **found;
-    found = list->n_items
-                ? bsearch(&key, list->items, list->n_items, sizeof(*list->items), compare_sandboxes)
-                : NULL;
+    const Cri__Image *const *left = a, *const *right = b;
+    return strcmp((*left)->id, (*right)->id);
+}
+
+static void sort_lists(struct lists *lists)
+{
+    if (lists->sandboxes->n_items)
+        qsort(lists->sandboxes->items, lists->sandboxes->n_items, sizeof(void *),
+              compare_sandboxes);
+    if (lists->images->n_images)
+        qsort(lists->images->images, lists->images->n_images, sizeof(void *), compare_images);
+}
+
+static const char *uid_of_sandbox(const struct lists *lists, const char *id)
+{
+    const Cri__ListPodSandboxResponse *list = lists->sandboxes;
+    Cri__PodSandbox wanted = {.id = (char *)(uintptr_t)id}, *key = &wanted, **found = NULL;
+    if (list->n_items)
+        found = bsearch(&key, list->items, list->n_items, sizeof(void *), compare_sandboxes);
     return found && (*found)->metadata ? (*found)->metadata->uid : NULL;
 }
 
-static int give_container(struct bounds *b, const Cri__Container *from,
-                          const Cri__ListPodSandboxResponse *sandboxes, const char *runtime)
+/* As the user called it, if the runtime says so; else mostly a hash, which has a name. */
+static const char *name_of_image(const struct lists *lists, const Cri__ImageSpec *spec)
+{
+    const Cri__ListImagesResponse *list = lists->images;
+    if (!spec || *spec->user_specified_image)
+        return spec ? spec->user_specified_image : NULL;
+    Cri__Image wanted = {.id = spec->image}, *key = &wanted, **found = NULL;
+    if (list->n_images)
+        found = bsearch(&key, list->images, list->n_images, sizeof(void *), compare_images);
+    return found && (*found)->n_repo_tags      ? (*found)->repo_tags[0]
+           : found && (*found)->n_repo_digests ? (*found)->repo_digests[0]
+                                               : spec->image;
+}
+
+static int give_container(struct bounds *b, const Cri__Container *from, const struct lists *lists)
 {
     static const enum container_state states[] = {CONTAINER_CREATED, CONTAINER_RUNNING,
                                                   CONTAINER_EXITED};
     const char *uid = find_label(from, "io.kubernetes.pod.uid");
     const char *name = find_label(from, "io.kubernetes.container.name");
-    const Cri__ImageSpec *image = from->image;
     struct container_fact fact = {
         .id = from->id,
-        .pod_uid = uid ? uid : uid_of_sandbox(sandboxes, from->pod_sandbox_id),
+        .pod_uid = uid ? uid : uid_of_sandbox(lists, from->pod_sandbox_id),
         .name = name             ? name
                 : from->metadata ? from->metadata->name
                                  : NULL,
-        .image = !image                         ? NULL
-                 : *image->user_specified_image ? image->user_specified_image
-                                                : image->image,
-        .runtime = runtime,
+        .image = name_of_image(lists, from->image),
+        .runtime = lists->runtime,
         .state = from->state >= 0 && from->state < (int)ARRAY_LEN(states) ? states[from->state]
                                                                           : CONTAINER_STATE_UNKNOWN,
         .restarts = from->metadata ? from->metadata->attempt : 0,
@@ -164,42 +196,46 @@ static int give_container(struct bounds *b, const Cri__Container *from,
     return bounds_give_container(b, &fact);
 }
 
-static int give_containers(struct bounds *b, const Cri__ListContainersResponse *list,
-                           Cri__ListPodSandboxResponse *sandboxes, const char *runtime)
+static int give_all(struct bounds *b, struct lists *lists)
 {
-    if (sandboxes->n_items)
-        qsort(sandboxes->items, sandboxes->n_items, sizeof(*sandboxes->items), compare_sandboxes);
-    for (size_t i = 0; i < list->n_containers; i++) {
-        int r = give_container(b, list->containers[i], sandboxes, runtime);
-        if (r < 0)
-            return r;
-    }
-    return 0;
+    int r = give_sandboxes(b, lists->sandboxes, lists->runtime);
+    sort_lists(lists);
+    for (size_t i = 0; r == 0 && i < lists->containers->n_containers; i++)
+        r = give_container(b, lists->containers->containers[i], lists);
+    return r;
 }
 
-int cri_parse(const uint8_t *sandboxes, size_t sandboxes_len, const uint8_t *containers,
-              size_t containers_len, const char *runtime, const struct facts_sink *sink,
-              struct err *err)
+/* ---- all of it */
+
+int cri_parse(const struct cri_answers *answers, const struct facts_sink *sink, struct err *err)
 {
-    struct budget pod_budget = budget_of(sandboxes_len), budget = budget_of(containers_len);
-    ProtobufCAllocator pod_memory = allocator_of(&pod_budget), memory = allocator_of(&budget);
+    const struct cri_bytes *s = &answers->sandboxes, *c = &answers->containers,
+                           *i = &answers->images;
+    struct budget budget = budget_of(s->len + c->len + i->len);
+    ProtobufCAllocator memory = allocator_of(&budget);
     struct bounds b = {.to = sink};
-    Cri__ListPodSandboxResponse *pods =
-        cri__list_pod_sandbox_response__unpack(&pod_memory, sandboxes_len, sandboxes);
-    if (!pods)
-        return no_message("list of sandboxes", sandboxes_len, err);
-    Cri__ListContainersResponse *list =
-        cri__list_containers_response__unpack(&memory, containers_len, containers);
-    int r = list ? give_sandboxes(&b, pods, runtime)
-                 : no_message("list of containers", containers_len, err);
-    if (r == 0)
-        r = give_containers(&b, list, pods, runtime);
-    if (r < 0 && list)
-        r = err_errno(err, r, "taking the containers");
-    if (r == 0)
-        bounds_end(&b);
-    cri__list_containers_response__free_unpacked(list, &memory);
-    cri__list_pod_sandbox_response__free_unpacked(pods, &pod_memory);
+    struct lists lists = {
+        .sandboxes = cri__list_pod_sandbox_response__unpack(&memory, s->len, s->data),
+        .containers = cri__list_containers_response__unpack(&memory, c->len, c->data),
+        .images = cri__list_images_response__unpack(&memory, i->len, i->data),
+        .runtime = answers->runtime,
+    };
+    int r = 0;
+    if (!lists.sandboxes || !lists.containers || !lists.images)
+        r = no_message(!lists.sandboxes    ? "a list of sandboxes"
+                       : !lists.containers ? "a list of containers"
+                                           : "a list of images",
+                       err);
+    if (r == 0) {
+        r = give_all(&b, &lists);
+        if (r < 0)
+            err_errno(err, r, "taking the containers");
+        else
+            bounds_end(&b);
+    }
+    cri__list_images_response__free_unpacked(lists.images, &memory);
+    cri__list_containers_response__free_unpacked(lists.containers, &memory);
+    cri__list_pod_sandbox_response__free_unpacked(lists.sandboxes, &memory);
     return r;
 }
 
@@ -209,7 +245,7 @@ int cri_parse_version(const uint8_t *version, size_t len, char ret[16], struct e
     ProtobufCAllocator memory = allocator_of(&budget);
     Cri__VersionResponse *v = cri__version_response__unpack(&memory, len, version);
     if (!v)
-        return no_message("answer to Version", len, err);
+        return no_message("an answer to Version", err);
     const char *name = strcmp(v->runtime_name, "cri-o") == 0 ? "crio" : v->runtime_name;
     snprintf(ret, 16, "%s", name);
     cri__version_response__free_unpacked(v, &memory);

@@ -77,18 +77,29 @@ static int give_pod(struct bounds *b, const json_t *from, const char *uid, int64
     return bounds_give_pod(b, &pod);
 }
 
+/* "/db"; a link of another container to it gives it one more, "/web/db". */
+static const char *own_name(const json_t *names)
+{
+    for (size_t i = 0; i < json_array_size(names); i++) {
+        const char *name = json_string_value(json_array_get(names, i));
+        if (name && !strchr(name + (*name == '/'), '/'))
+            return name + (*name == '/');
+    }
+    return NULL;
+}
+
 static int give(struct bounds *b, const json_t *item)
 {
     const json_t *labels = json_at(item, "Labels");
     const char *uid = label(labels, "io.kubernetes.pod.uid");
-    const char *own = json_string_value(json_array_get(json_at(item, "Names"), 0));
     const char *restarts = label(labels, "annotation.io.kubernetes.container.restartCount");
     json_int_t created = json_integer_value(json_at(item, "Created"));
     int64_t created_ns = created > 0 && created < INT64_MAX / NS_PER_SEC ? created * NS_PER_SEC : 0;
     struct container_fact fact = {
         .id = json_text_at(item, "Id"),
         .pod_uid = uid,
-        .name = uid ? label(labels, "io.kubernetes.container.name") : own + (own && *own == '/'),
+        .name =
+            uid ? label(labels, "io.kubernetes.container.name") : own_name(json_at(item, "Names")),
         .image = json_text_at(item, "Image"),
         .state = read_state(json_text_at(item, "State")),
         .restarts = restarts ? (uint32_t)strtoul(restarts, NULL, 10) : 0,

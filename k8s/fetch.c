@@ -176,6 +176,10 @@ static int set_options(struct fetch *f, const struct fetch_config *c, struct err
     curl_easy_setopt(easy, CURLOPT_PROXY, "");
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, milliseconds(c->connect_ns, 2 * NS_PER_SEC));
+#if LIBCURL_VERSION_NUM >= 0x075700
+    /* Else a name that is still being looked up holds us beyond our time. */
+    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+#endif
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_bytes);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, f);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
@@ -190,6 +194,9 @@ static int set_options(struct fetch *f, const struct fetch_config *c, struct err
     if (c->http2 && curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
                                      (long)CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE) != CURLE_OK)
         return err_set(err, -EOPNOTSUPP, "this libcurl cannot do HTTP/2");
+    /* libcurl 7.88 fails at the second request of such a connection: "Error in the HTTP2 framing
+     * layer". On a machine's own socket a new one costs little. */
+    curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, (long)c->http2);
     if (c->insecure) {
         curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
         curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);

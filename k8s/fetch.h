@@ -1,7 +1,8 @@
 /* fetch.h: one HTTP server, asked by libcurl: kubelet, the API server, a runtime's socket.
  *
  * Never: redirects, a proxy from the environment, a token over plain HTTP, a body beyond its limit.
- * The connection is kept for the next call. One thread at a time; other threads have their own. */
+ * The connection is kept for the next call, except with http2. One thread at a time; other threads
+ * have their own. */
 #pragma once
 
 #include <stdatomic.h>

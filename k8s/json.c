@@ -3,10 +3,12 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/err.h"
 
@@ -36,6 +38,74 @@ int json_load_bounded(const char *bytes, size_t len, json_t **ret, struct err *e
         return err_set(err, -EBADMSG, "no JSON: %s, at byte %d", why.text, why.position);
     *ret = json;
     return 0;
+}
+
+/* `at` is behind a string's first quote; behind its last one, or `len`. */
+static size_t end_of_string(const char *bytes, size_t len, size_t at)
+{
+    for (size_t i = at; i < len; i++)
+        if (bytes[i] == '"')
+            return i + 1;
+        else if (bytes[i] == '\\')
+            i++;
+    return len;
+}
+
+/* `at` is at an opening bracket; behind the one that closes it, or 0. */
+static size_t end_of_value(const char *bytes, size_t len, size_t at)
+{
+    for (size_t i = at, depth = 0; i < len;) {
+        char c = bytes[i++];
+        if (c == '"')
+            i = end_of_string(bytes, len, i);
+        else if (c == '{' || c == '[')
+            depth++;
+        else if ((c == '}' || c == ']') && --depth == 0)
+            return i;
+    }
+    return 0;
+}
+
+static bool is_one_of(const char *const *names, const char *text, size_t len)
+{
+    for (; *names; names++)
+        if (strlen(*names) == len && memcmp(*names, text, len) == 0)
+            return true;
+    return false;
+}
+
+static size_t skip_blanks(const char *bytes, size_t len, size_t at)
+{
+    while (at < len && memchr(" \t\r\n", bytes[at], 4))
+        at++;
+    return at;
+}
+
+int json_prune(const char *bytes, size_t len, const char *const *names, struct buf *buf)
+{
+    size_t kept = 0; /* up to here `buf` has it */
+    const char *quote;
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < len && (quote = memchr(bytes + i, '"', len - i));) {
+        size_t name = (size_t)(quote - bytes) + 1;
+        i = end_of_string(bytes, len, name);
+        if (!is_one_of(names, bytes + name, i - name ? i - name - 1 : 0))
+            continue;
+        size_t value = skip_blanks(bytes, len, i);
+        if (value == len || bytes[value] != ':')
+            continue;
+        value = skip_blanks(bytes, len, value + 1);
+        if (value == len || (bytes[value] != '{' && bytes[value] != '['))
+            continue;
+        size_t end = end_of_value(bytes, len, value);
+        if (!end)
+            break;
+        r = buf_append(buf, bytes + kept, value - kept);
+        if (r == 0)
+            r = buf_puts(buf, "null");
+        kept = i = end;
+    }
+    return r < 0 ? r : buf_append(buf, bytes + kept, len - kept);
 }
 
 const json_t *json_at(const json_t *object, const char *key)

@@ -7,11 +7,17 @@
 
 #include "base/cleanup.h"
 
+struct buf;
 struct err;
 
 /* Parses the whole text. -EBADMSG: no JSON. -EFBIG: it would take more than 256 MiB of memory; one
  * byte of text may cost fifty. */
 int json_load_bounded(const char *bytes, size_t len, json_t **ret, struct err *err);
+
+/* Appends the text without what nobody reads: of members of these names (the list ends with NULL)
+ * that are objects or arrays the value becomes null, unseen. What does not end stays, for the
+ * parser to refuse. -ENOMEM. */
+int json_prune(const char *bytes, size_t len, const char *const *names, struct buf *buf);
 
 /* NULL, 0 or -1 where it is not there or of another type: what is read is another's. A `key` of
  * "a.b" is b within a. */

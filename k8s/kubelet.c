@@ -86,7 +86,7 @@ static int advise(const struct kubelet *k, int code, struct err *err)
                  "without: --kubelet-insecure";
         break;
     case FETCH_CONNECT:
-        advice = k->looks ? "say where kubelet is with --kubelet-url URL, or in a pod set NODE_IP "
+        advice = k->looks ? "say where it is with --kubelet-url URL, or in a pod set NODE_IP "
                             "to status.hostIP"
                           : NULL;
         break;
@@ -143,10 +143,14 @@ static int ask(struct kubelet *k, size_t which, int64_t until_ns, struct buf *an
  * be, in a pod it is not. */
 static int nowhere(const struct kubelet *k, int code, struct err *err)
 {
-    if (!k->looks || token_of(k) || fetch_failure(k->fetch) != FETCH_CONNECT)
+    if (!k->looks || fetch_failure(k->fetch) != FETCH_CONNECT)
         return advise(k, code, err);
-    return err_set(err, -ENOENT, "no kubelet at %s%s%s, and no service account's token", k->urls[0],
-                   k->urls[1] ? ", " : "", k->urls[1] ? k->urls[1] : "");
+    const char *other = k->urls[1] ? k->urls[1] : "";
+    if (!token_of(k))
+        return err_set(err, -ENOENT, "no kubelet at %s%s%s, and no service account's token",
+                       k->urls[0], *other ? ", " : "", other);
+    code = err_set(err, code, "no kubelet at %s%s%s", k->urls[0], *other ? ", " : "", other);
+    return advise(k, code, err);
 }
 
 static int refresh(void *self, const struct facts_sink *sink, struct err *err)

@@ -192,6 +192,25 @@ static void json_that_would_fill_the_memory_is_refused_before_it_is_read(void **
     assert_int_equal(kubelet_parse_pods(json, len, &kit.sink, &err), -EFBIG);
 }
 
+/* Members that are not read are cut out before: never where that would change what is. */
+static void what_is_cut_out_before_does_not_change_what_is_read(void **state)
+{
+    static const char json[] =
+        "{\"kind\":\"PodList\",\"env\":[\"}\\\"]\",{\"a\":[]}],\"items\":[{\"metadata\" : {"
+        "\"annotations\" : {\"x\":\"{[\\\\\"},\"name\":\"volumes\",\"namespace\":\"env\","
+        "\"uid\":\"u-1\",\"labels\":{\"volumes\":\"v\",\"env\":\"\\\"env\\\":[\",\"app\":\"a\"}},"
+        "\"spec\":{\"containers\":[{\"env\":[{\"name\":\"nodeName\"}]}],\"nodeName\":\"n\"}}]}";
+    _cleanup_(facts_kit_free) struct facts_kit kit;
+    struct err err = {0};
+    parse(&kit, json);
+    facts_kit_has(&kit, "pod u-1 env/volumes node=n app=a env=\"env\":[ volumes=v");
+    /* One that does not end is not taken for the rest of the text. */
+    static const char open[] = "{\"kind\":\"PodList\",\"items\":[],\"env\":[{}";
+    assert_int_equal(kubelet_parse_pods(open, sizeof(open) - 1, &kit.sink, &err), -EBADMSG);
+    static const char quote[] = "{\"kind\":\"PodList\",\"items\":[],\"env\":[\"";
+    assert_int_equal(kubelet_parse_pods(quote, sizeof(quote) - 1, &kit.sink, &err), -EBADMSG);
+}
+
 static void a_sink_that_refuses_ends_the_reading(void **state)
 {
     _cleanup_(buf_free) struct buf json = {0};
@@ -403,6 +422,20 @@ static void an_answer_that_is_garbage_gives_an_error_that_names_the_place(void *
     assert_words(kit, "/pods: no JSON");
 }
 
+/* Without an account's token it is no node's agent; with one it should have found a kubelet. */
+static void no_kubelet_in_the_usual_place_is_a_fault_only_in_a_pod(void **state)
+{
+    struct kit *kit = *state;
+    kit->config = (struct kubelet_config){.account_dir = "/nonexistent"};
+    if (refresh(kit) != -ENOENT)
+        skip(); /* one runs on this machine */
+    assert_words(kit, "no kubelet at https://127.0.0.1:10250, and no service account's token");
+    source_free(&kit->source);
+    kit->config.account_dir = kit->dir->path;
+    assert_int_equal(refresh(kit), -ECONNREFUSED);
+    assert_words(kit, "no kubelet at https://127.0.0.1:10250; say where it is");
+}
+
 static void a_url_that_is_none_is_refused_at_once(void **state)
 {
     struct kit *kit = *state;
@@ -427,6 +460,7 @@ int main(void)
         cmocka_unit_test(a_node_without_pods_has_none),
         cmocka_unit_test(what_is_no_list_of_pods_is_refused),
         cmocka_unit_test(json_that_would_fill_the_memory_is_refused_before_it_is_read),
+        cmocka_unit_test(what_is_cut_out_before_does_not_change_what_is_read),
         cmocka_unit_test(a_sink_that_refuses_ends_the_reading),
         TEST(facts_come_over_tls_to_who_has_the_token),
         TEST(a_token_that_was_replaced_serves_at_the_next_refresh),
@@ -438,6 +472,7 @@ int main(void)
         TEST(a_missing_token_file_names_the_setting),
         TEST(a_kubelet_that_hangs_is_given_up),
         TEST(an_answer_that_is_garbage_gives_an_error_that_names_the_place),
+        TEST(no_kubelet_in_the_usual_place_is_a_fault_only_in_a_pod),
         TEST(a_url_that_is_none_is_refused_at_once),
     };
     return cmocka_run_group_tests_name("kubelet", tests, NULL, NULL);

@@ -9,7 +9,7 @@
 
 struct tls_kit {
     char ca_file[PATH_MAX + 64]; /* the certificate itself: it is its own authority */
-    struct buf cert, key;   /* PEM */
+    struct buf cert, key;        /* PEM */
 };
 
 /* A certificate for the DNS name alone, as kubelet makes one for itself. False: openssl(1) is not
