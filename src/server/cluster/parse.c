@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
@@ -186,9 +187,27 @@ static bool read_object(const json_t *json, enum kube_kind kind, struct reader *
 
 static int parse(const char *bytes, size_t len, size_t max, json_t **ret, struct err *err)
 {
+    /* Most of the JSON; of annotations a static pod's are read. */
+    static const char *const unread[] = {
+        "managedFields",
+        "containers",
+        "initContainers",
+        "ephemeralContainers",
+        "volumes",
+        "tolerations",
+        "affinity",
+        "conditions",
+        "securityContext",
+        "images",
+        NULL,
+    };
+    _cleanup_(buf_free) struct buf pruned = {0};
     if (len > max)
         return err_set(err, -EFBIG, "more than %zu MiB of JSON", max >> 20);
-    return json_load_bounded(bytes, len, ret, err);
+    int r = json_prune(bytes, len, unread, &pruned);
+    if (r < 0)
+        return err_errno(err, r, "reading JSON");
+    return json_load_bounded((const char *)pruned.data, pruned.len, ret, err);
 }
 
 static int copy_text(const json_t *object, const char *key, char *to, size_t size)
