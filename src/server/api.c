@@ -118,11 +118,11 @@ static void get_health(struct api *api, const struct request *request, struct re
 static const struct route routes[] = {
     {"/api/v1/batches", METHOD_POST, WIRE_CONTENT_TYPE, API_INGEST, post_batch},
     {"/api/v1/flame", METHOD_GET | METHOD_HEAD, NULL, API_QUERY, get_flame},
-    {"/api/v1/processes", METHOD_GET | METHOD_HEAD, NULL, API_QUERY, api_get_processes},
-    {"/api/v1/stacks", METHOD_GET | METHOD_HEAD, NULL, API_QUERY, api_get_stacks},
     {"/api/v1/namespaces", METHOD_GET | METHOD_HEAD, NULL, API_QUERY, api_get_namespaces},
     {"/api/v1/pods", METHOD_GET | METHOD_HEAD, NULL, API_QUERY, api_get_pods},
     {"/api/v1/pods/{namespace}/{pod}", METHOD_GET | METHOD_HEAD, NULL, API_QUERY, api_get_pod},
+    {"/api/v1/processes", METHOD_GET | METHOD_HEAD, NULL, API_QUERY, api_get_processes},
+    {"/api/v1/stacks", METHOD_GET | METHOD_HEAD, NULL, API_QUERY, api_get_stacks},
     {"/api/v1/nodes", METHOD_GET | METHOD_HEAD, NULL, API_QUERY, api_get_nodes},
     {"/api/v1/status", METHOD_GET | METHOD_HEAD, NULL, API_QUERY, api_get_status},
     {"/healthz", METHOD_GET | METHOD_HEAD, NULL, API_AT_ONCE, get_health},
