@@ -124,7 +124,7 @@ static bool pass_label(const struct key_filter *f, const struct key_series *s)
     return false;
 }
 
-/* The value of a renamed label; NULL if it is as the series has it. */
+/* The value of a renamed label; NULL if it is as the series has it. `renamed` may be NULL. */
 static const char *renamed_value(const struct key_renamed *renamed, const struct key_filter *f)
 {
     for (size_t i = 0; renamed && f->kind == KEY_LABEL && i < renamed->count; i++)
@@ -141,8 +141,8 @@ static bool has_text(const struct key_filter *f, const char *text)
     return false;
 }
 
-bool key_filters_pass_series(const struct key_filters *fs, const struct key_series *s,
-                             const struct key_renamed *renamed)
+bool key_filters_pass_renamed(const struct key_filters *fs, const struct key_series *s,
+                              const struct key_renamed *renamed)
 {
     for (size_t i = 0; i < fs->count; i++) {
         const struct key_filter *f = &fs->keys[i];
@@ -158,6 +158,11 @@ bool key_filters_pass_series(const struct key_filters *fs, const struct key_seri
             return false;
     }
     return true;
+}
+
+bool key_filters_pass_series(const struct key_filters *fs, const struct key_series *s)
+{
+    return key_filters_pass_renamed(fs, s, NULL);
 }
 
 bool key_filters_pass(const struct key_filters *fs, enum key_kind kind, uint32_t value)

@@ -61,9 +61,10 @@ struct key_renamed {
     size_t count;
 };
 
-/* Whether the filters leave anything of the series. `renamed` may be NULL. */
-bool key_filters_pass_series(const struct key_filters *f, const struct key_series *series,
-                             const struct key_renamed *renamed);
+/* Whether the filters leave anything of the series; the second: of a series with other labels. */
+bool key_filters_pass_series(const struct key_filters *f, const struct key_series *series);
+bool key_filters_pass_renamed(const struct key_filters *f, const struct key_series *series,
+                              const struct key_renamed *renamed);
 
 /* Whether a value (string number, pid or cpu) passes the filter of its kind; true without one. */
 bool key_filters_pass(const struct key_filters *f, enum key_kind kind, uint32_t value);

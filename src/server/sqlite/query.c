@@ -151,12 +151,12 @@ static int try_series(struct day_query *d, uint32_t id, const struct key_series 
     int r = renamer_find(&d->renamer, s, &values, err);
     if (r < 0)
         return r;
-    struct key_renamed renamed = {0};
-    if (values)
-        renamed = (struct key_renamed){renames->keys, values, renames->count};
-    if (!key_filters_pass_series(&d->filters, s, values ? &renamed : NULL))
+    if (!values)
+        return key_filters_pass_series(&d->filters, s) ? add_match(d, id, s, NULL, err) : 0;
+    const struct key_renamed renamed = {renames->keys, values, renames->count};
+    if (!key_filters_pass_renamed(&d->filters, s, &renamed))
         return 0;
-    return add_match(d, id, s, values ? &renamed : NULL, err);
+    return add_match(d, id, s, &renamed, err);
 }
 
 static int match_series(struct day_query *d, struct err *err)
