@@ -3,6 +3,7 @@
 #include "server/api.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +17,7 @@
 #include "server/flame_json.h"
 #include "server/folded.h"
 #include "server/ingest.h"
+#include "server/names.h"
 #include "server/query.h"
 #include "server/stream.h"
 #include "wire/format.h"
@@ -49,6 +51,18 @@ void api_reply_json(struct reply *reply, int r)
     reply->type = REPLY_JSON;
 }
 
+void api_reply_failure(struct reply *reply, const char *what, int r, struct err *err)
+{
+    if (r == -E2BIG) {
+        reply_error(reply, 400, "%s", err->text);
+        return;
+    }
+    if (!err->text[0])
+        err_errno(err, r, "making the answer");
+    log_err("%s: %s", what, err->text);
+    reply_failure(reply, r, err);
+}
+
 static void post_batch(struct api *api, const struct request *request, struct reply *reply)
 {
     struct err err = {0};
@@ -76,18 +90,16 @@ static void post_batch(struct api *api, const struct request *request, struct re
 static void get_flame(struct api *api, const struct request *request, struct reply *reply)
 {
     _cleanup_(query_free) struct query query = {0};
+    _cleanup_(names_free) struct names *names = NULL;
     _cleanup_(flame_free) struct flame *flame = NULL;
     struct err err = {0};
     if (api_read_query(request, QUERY_FLAME, &query, reply) < 0)
         return;
-    int r = flame_query(api->store, api->symbols, &query, &flame, &err);
-    if (r == -E2BIG) {
-        reply_error(reply, 400, "%s", err.text);
-        return;
-    }
+    int r = names_for_query(api->store, api->cluster, &query.store, &names, &err);
+    if (r == 0)
+        r = flame_query(api->store, api->symbols, &query, &flame, &err);
     if (r < 0) {
-        log_err("flamegraph not made: %s", err.text);
-        reply_failure(reply, r, &err);
+        api_reply_failure(reply, "flamegraph not made", r, &err);
         return;
     }
     bool folded = query.format == QUERY_FOLDED;
@@ -106,6 +118,9 @@ static void get_health(struct api *api, const struct request *request, struct re
 static const struct route routes[] = {
     {"/api/v1/batches", METHOD_POST, WIRE_CONTENT_TYPE, API_INGEST, post_batch},
     {"/api/v1/flame", METHOD_GET | METHOD_HEAD, NULL, API_QUERY, get_flame},
+    {"/api/v1/namespaces", METHOD_GET | METHOD_HEAD, NULL, API_QUERY, api_get_namespaces},
+    {"/api/v1/pods", METHOD_GET | METHOD_HEAD, NULL, API_QUERY, api_get_pods},
+    {"/api/v1/pods/{namespace}/{pod}", METHOD_GET | METHOD_HEAD, NULL, API_QUERY, api_get_pod},
     {"/api/v1/processes", METHOD_GET | METHOD_HEAD, NULL, API_QUERY, api_get_processes},
     {"/api/v1/stacks", METHOD_GET | METHOD_HEAD, NULL, API_QUERY, api_get_stacks},
     {"/api/v1/usage", METHOD_GET | METHOD_HEAD, NULL, API_QUERY, api_get_usage},
@@ -117,10 +132,22 @@ static const struct route routes[] = {
 };
 _Static_assert(ARRAY_LEN(routes) == API_ROUTES, "answers are counted by route");
 
+static bool is_path_of(const char *pattern, const char *path)
+{
+    while (*pattern) {
+        size_t word = *pattern == '{' ? strcspn(path, "/") : 0;
+        if (*pattern == '{' ? word == 0 : *pattern != *path)
+            return false;
+        path += word ? word : 1;
+        pattern += word ? strcspn(pattern, "}") + 1 : 1;
+    }
+    return !*path;
+}
+
 const struct route *api_find_route(const char *path)
 {
     for (size_t i = 0; i < ARRAY_LEN(routes); i++)
-        if (strcmp(routes[i].path, path) == 0)
+        if (is_path_of(routes[i].path, path))
             return &routes[i];
     return NULL;
 }
@@ -152,6 +179,8 @@ int api_new(const struct api_sources *sources, struct api **ret, struct err *err
     api->data_dir = sources->data_dir;
     api->symbols = sources->symbols;
     api->debuginfod = sources->debuginfod;
+    api->cluster = sources->cluster;
+    api->kube = sources->kube;
     *ret = api;
     return 0;
 }

@@ -4,9 +4,11 @@
 #include <stdint.h>
 
 struct api;
+struct cluster;
 struct debuginfod;
 struct err;
 struct ingest;
+struct kube_client;
 struct reply;
 struct request;
 struct store;
@@ -16,7 +18,7 @@ struct symbols;
 enum api_lane { API_AT_ONCE, API_QUERY, API_INGEST };
 
 struct route {
-    const char *path;
+    const char *path;      /* {word} stands for anything but a slash */
     unsigned methods;      /* of enum method */
     const char *body_type; /* what a POST must declare */
     enum api_lane lane;
@@ -30,6 +32,8 @@ struct api_sources {
     const char *data_dir;
     struct symbols *symbols;       /* NULL: no debug files are read */
     struct debuginfod *debuginfod; /* NULL: none are fetched */
+    struct cluster *cluster;       /* NULL, both: no API server is followed */
+    struct kube_client *kube;
 };
 
 int api_new(const struct api_sources *sources, struct api **ret, struct err *err);

@@ -7,15 +7,18 @@
 
 #include "server/query.h"
 
+struct cluster;
 struct debuginfod;
+struct err;
 struct ingest;
+struct kube_client;
 struct reply;
 struct request;
 struct route;
 struct store;
 struct symbols;
 
-#define API_ROUTES 10
+#define API_ROUTES 13
 
 struct api {
     struct store *store;
@@ -23,6 +26,8 @@ struct api {
     const char *data_dir;
     struct symbols *symbols;       /* NULL: none */
     struct debuginfod *debuginfod; /* NULL: none */
+    struct cluster *cluster;       /* NULL, both: no API server is followed */
+    struct kube_client *kube;
     atomic_uint_fast64_t answers[API_ROUTES + 1]
                                 [6]; /* by route (the last: none) and status / 100 */
 };
@@ -37,6 +42,12 @@ int api_read_query(const struct request *request, enum query_kind kind, struct q
 /* The body is written, and `r` is what became of that. */
 void api_reply_json(struct reply *reply, int r);
 
+/* What failed is logged. -E2BIG: too much is asked for. */
+void api_reply_failure(struct reply *reply, const char *what, int r, struct err *err);
+
+void api_get_namespaces(struct api *api, const struct request *request, struct reply *reply);
+void api_get_pods(struct api *api, const struct request *request, struct reply *reply);
+void api_get_pod(struct api *api, const struct request *request, struct reply *reply);
 void api_get_processes(struct api *api, const struct request *request, struct reply *reply);
 void api_get_nodes(struct api *api, const struct request *request, struct reply *reply);
 void api_get_stacks(struct api *api, const struct request *request, struct reply *reply);

@@ -61,6 +61,19 @@ static const struct option_def defs[] = {
     {"debuginfod-timeout", OPTION_DURATION, AT(debuginfod_timeout_ns), "TIME", "90s", NS_PER_SEC,
      900 * NS_PER_SEC, "Names",
      "How long such a server may be silent; it may have to unpack a package first."},
+    {"api-server", OPTION_STRING, AT(api_server), "URL", NULL, 0, 0, "Cluster",
+     "The Kubernetes API server to follow: https://HOST:PORT. It tells which namespaces, pods, "
+     "services, workloads and nodes there are, and names samples whose node did not know the "
+     "names yet. Not set: that of the pod this runs in, if it has a service account's token; "
+     "empty: none. The account needs to list and watch these; what it may not is left out."},
+    {"api-token", OPTION_STRING, AT(api_token), "FILE", NULL, 0, 0, "Cluster",
+     "A file with the bearer token for it, read again for each request. Not set: the pod's own, "
+     "for the pod's own API server."},
+    {"api-ca", OPTION_STRING, AT(api_ca), "FILE", NULL, 0, 0, "Cluster",
+     "A file with the certificates (PEM) of the authorities that may vouch for it. Not set: the "
+     "pod's own, for the pod's own API server; otherwise the system's."},
+    {"api-insecure", OPTION_BOOL, AT(api_insecure), NULL, "false", 0, 0, "Cluster",
+     "Whether any certificate will do. Whoever can pose as the API server then gets the token."},
     {"log-level", OPTION_STRING, AT(log_level), "LEVEL", "info", 0, 0, "Logging",
      "The least urgent lines to log on stderr: error, warning, info or debug, which has a line for "
      "each request. Read again on SIGHUP."},

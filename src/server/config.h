@@ -1,6 +1,7 @@
 /* config.h: podflame-server's settings. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/options.h"
@@ -13,6 +14,8 @@ struct config {
     char *debug_dirs, *debuginfod;
     uint64_t symbol_bytes, debuginfod_bytes;
     int64_t symbol_ns, debuginfod_interval_ns, debuginfod_timeout_ns;
+    char *api_server, *api_token, *api_ca;
+    bool api_insecure;
     char *log_level;
 };
 

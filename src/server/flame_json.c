@@ -36,7 +36,7 @@ static int put_head(struct flame_json *json, struct buf *out)
     for (size_t i = 0; i < query->group_count && r == 0; i++) {
         r = buf_puts(out, i ? "," : "[");
         if (r == 0)
-            r = json_string(out, query->groups[i]);
+            r = json_text(out, query->groups[i]);
     }
     if (r == 0)
         r = buf_puts(out, query->group_count ? "]" : "[]");
@@ -57,7 +57,7 @@ static int put_text(struct flame_json *json, const char *text, struct buf *out)
 {
     int r = json->has_rows ? buf_append(out, ",", 1) : 0;
     json->has_rows = true;
-    return r < 0 ? r : json_string(out, text);
+    return r < 0 ? r : json_text(out, text);
 }
 
 static int put_number(struct flame_json *json, uint64_t number, struct buf *out)

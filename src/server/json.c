@@ -24,7 +24,7 @@ static int put_escape(struct buf *buf, unsigned char c)
     return buf_printf(buf, "\\u%04x", c);
 }
 
-int json_string(struct buf *buf, const char *text)
+int json_text(struct buf *buf, const char *text)
 {
     int r = buf_append(buf, "\"", 1);
     while (r == 0 && *text) {
@@ -54,14 +54,14 @@ int json_key(struct buf *buf, const char *before, const char *key)
 {
     int r = buf_puts(buf, before);
     if (r == 0)
-        r = json_string(buf, key);
+        r = json_text(buf, key);
     return r < 0 ? r : buf_append(buf, ":", 1);
 }
 
 int json_key_string(struct buf *buf, const char *before, const char *key, const char *text)
 {
     int r = json_key(buf, before, key);
-    return r < 0 ? r : json_string(buf, text);
+    return r < 0 ? r : json_text(buf, text);
 }
 
 int json_key_u64(struct buf *buf, const char *before, const char *key, uint64_t value)

@@ -7,7 +7,7 @@
 struct buf;
 
 /* The text in quotes; it is UTF-8. */
-int json_string(struct buf *buf, const char *text);
+int json_text(struct buf *buf, const char *text);
 int json_u64(struct buf *buf, uint64_t value);
 
 /* `before` as it is (`{` or `,`), then `"key":` and the value. */

@@ -15,6 +15,9 @@
 #include "base/listen.h"
 #include "base/log.h"
 #include "server/api.h"
+#include "server/cluster/client.h"
+#include "server/cluster/cluster.h"
+#include "server/cluster/settings.h"
 #include "server/config.h"
 #include "server/debug_dirs.h"
 #include "server/debuginfod.h"
@@ -35,6 +38,8 @@ struct server {
     struct debuginfod *debuginfod;
     struct symbols *symbols;
     struct retention *retention;
+    struct cluster *cluster;
+    struct kube_client *kube;
     struct api *api;
     struct http *http;
 };
@@ -44,6 +49,8 @@ static void stop(struct server *server)
 {
     http_stop(&server->http);
     api_free(&server->api);
+    kube_client_stop(&server->kube);
+    cluster_free(&server->cluster);
     symbols_free(&server->symbols);
     debuginfod_stop(&server->debuginfod);
     debug_dirs_free(&server->debug_dirs);
@@ -117,11 +124,39 @@ static int start_naming(struct server *server, struct err *err)
     return r;
 }
 
+static int start_cluster(struct server *server, struct err *err)
+{
+    const struct config *config = &server->config;
+    struct kube_settings found;
+    int r = kube_settings_find(config->api_server, config->api_token, config->api_ca,
+                               KUBE_ACCOUNT_DIR, &found, err);
+    if (r < 0 || !*found.server)
+        return r;
+    const struct kube_client_config client = {
+        .server = found.server,
+        .token_file = *found.token_file ? found.token_file : NULL,
+        .ca_file = *found.ca_file ? found.ca_file : NULL,
+        .insecure = config->api_insecure,
+    };
+    log_info("following the API server url=%s", found.server);
+    r = cluster_new(&server->cluster, err);
+    if (r == 0)
+        r = kube_client_start(&client, server->cluster, &server->kube, err);
+    return r < 0 ? err_wrap(err, r, "--api-server") : 0;
+}
+
 static int serve(struct server *server, struct listener *listener, struct err *err)
 {
     const struct config *config = &server->config;
-    const struct api_sources sources = {server->store, server->ingest, config->data_dir,
-                                        server->symbols, server->debuginfod};
+    const struct api_sources sources = {
+        .store = server->store,
+        .ingest = server->ingest,
+        .data_dir = config->data_dir,
+        .symbols = server->symbols,
+        .debuginfod = server->debuginfod,
+        .cluster = server->cluster,
+        .kube = server->kube,
+    };
     int r = api_new(&sources, &server->api, err);
     if (r < 0) {
         close(listener->fd);
@@ -148,6 +183,8 @@ static int start(struct server *server, struct err *err)
     r = open_store(server, err);
     if (r == 0)
         r = start_naming(server, err);
+    if (r == 0)
+        r = start_cluster(server, err);
     if (r < 0) {
         close(listener.fd);
         return r;

@@ -11,6 +11,7 @@
 #include "server/api_internal.h"
 #include "server/exchange.h"
 #include "server/json.h"
+#include "server/names.h"
 #include "server/store.h"
 
 #define MAX_ROWS 1000000u
@@ -121,13 +122,16 @@ void api_get_processes(struct api *api, const struct request *request, struct re
 {
     _cleanup_(query_free) struct query query = {0};
     _cleanup_(list_free) struct list list = {.query = &query};
+    _cleanup_(names_free) struct names *names = NULL;
     struct err err = {0};
     if (api_read_query(request, QUERY_SAMPLES, &query, reply) < 0)
         return;
     query.store.groups[0] = "node";
     query.store.groups[1] = "process";
     query.store.group_count = 2;
-    int r = api->store->ops->query(api->store, &query.store, take_row, &list, &err);
+    int r = names_for_query(api->store, api->cluster, &query.store, &names, &err);
+    if (r == 0)
+        r = api->store->ops->query(api->store, &query.store, take_row, &list, &err);
     if (r == 0)
         r = api->store->ops->nodes(api->store, take_node, &list, &err);
     if (r == -E2BIG) {

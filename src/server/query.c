@@ -161,6 +161,7 @@ static const struct parameter {
     {"start", QUERY_NODES, true, take_time},
     {"end", QUERY_NODES, true, take_time},
     {"node", QUERY_NODES, false, take_filter},
+    {"namespace", QUERY_PODS, false, take_filter},
     {"process", QUERY_SAMPLES, false, take_filter},
     {"thread", QUERY_SAMPLES, false, take_filter},
     {"pid", QUERY_SAMPLES, false, take_number},

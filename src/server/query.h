@@ -20,6 +20,7 @@ struct err;
 enum query_kind {
     QUERY_NOTHING,
     QUERY_NODES,   /* start, end and node */
+    QUERY_PODS,    /* these and namespace */
     QUERY_SAMPLES, /* start, end and filters */
     QUERY_FLAME,   /* these and group, format, max_nodes, lines, names */
 };

@@ -17,6 +17,7 @@
 #include "server/exchange.h"
 #include "server/ingest.h"
 #include "server/json.h"
+#include "server/sources.h"
 #include "server/store.h"
 #include "server/symbols.h"
 
@@ -198,6 +199,8 @@ void api_get_status(struct api *api, const struct request *request, struct reply
     if (r == 0)
         r = put_names(api, out);
     if (r == 0)
+        r = sources_put(api, out);
+    if (r == 0)
         r = put_counters(out, &counters);
     if (r == 0)
         r = buf_puts(out, "}\n");
@@ -318,6 +321,8 @@ static int put_metrics(struct api *api, const struct store_stats *stats, struct 
         r = put_symbols_metrics(api, out);
     if (r == 0 && api->debuginfod)
         r = put_debuginfod_metrics(api, out);
+    if (r == 0)
+        r = sources_put_metrics(api, out);
     return r < 0 ? r : put_answers(api, out);
 }
 

@@ -20,6 +20,19 @@ struct store_label {
 
 #define STORE_MAX_FILTERS 16
 #define STORE_MAX_GROUPS  8
+#define STORE_MAX_RENAMED 8
+
+/* What is known of series besides what they say themselves: their labels as they should have been.
+ * A series that had no name when it was stored is then found by it all the same. */
+struct store_renames {
+    const char *const *keys; /* of labels out of batches */
+    size_t count;
+    /* `values` are a series' own of these keys, in their order, "" where it has none; it may change
+     * them (to texts that live until the query's end). False: it did not. The same values always
+     * become the same. */
+    bool (*rename)(void *ctx, const char **values);
+    void *ctx;
+};
 
 struct store_query {
     int64_t start_ms, end_ms; /* since 1970; a slot belongs to the range when it starts in it */
@@ -27,7 +40,8 @@ struct store_query {
     size_t filter_count;
     const char *groups[STORE_MAX_GROUPS]; /* label keys, in the order wanted */
     size_t group_count;
-    bool stacks; /* false: rows are summed over all stacks, stack is 0 */
+    bool stacks;                         /* false: rows are summed over all stacks, stack is 0 */
+    const struct store_renames *renames; /* NULL: none */
 };
 
 struct store_row {
@@ -68,6 +82,7 @@ typedef int (*store_row_fn)(void *ctx, const struct store_row *row);
 /* frames: root first, at most WIRE_MAX_DEPTH. */
 typedef int (*store_stack_fn)(void *ctx, uint64_t stack, const struct store_frame *frames,
                               size_t count);
+typedef int (*store_series_fn)(void *ctx, const char *const *values);
 typedef int (*store_node_fn)(void *ctx, const struct store_node *node);
 typedef int (*store_counter_fn)(void *ctx, const char *node, const char *name, uint64_t value);
 
@@ -102,6 +117,12 @@ struct store_ops {
      * stack that retention has taken since is left out. */
     int (*stacks)(struct store *s, const uint64_t *stacks, size_t count, store_stack_fn fn,
                   void *ctx, struct err *err);
+
+    /* Without looking at a sample: each distinct tuple of values that the series of the range have
+     * for these labels of batches (STORE_MAX_RENAMED at most), "" for one they have not. Series a
+     * little outside of the range may be among them. */
+    int (*series)(struct store *s, int64_t start_ms, int64_t end_ms, const char *const *keys,
+                  size_t count, store_series_fn fn, void *ctx, struct err *err);
 
     int (*nodes)(struct store *s, store_node_fn fn, void *ctx, struct err *err);
 

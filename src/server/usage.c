@@ -185,7 +185,7 @@ static int put_summed(const struct reading *rows, size_t count, struct buf *out)
             continue;
         r = buf_puts(out, before);
         if (r == 0)
-            r = json_string(out, figure_names[i]);
+            r = json_text(out, figure_names[i]);
         before = ",";
     }
     return r < 0 ? r : buf_puts(out, *before == '[' ? "[]" : "]");

@@ -65,8 +65,15 @@ export class OpenApi {
     return wrong.slice(0, most);
   }
 
+  /** A path as it is described: /pods/{namespace}/{pod} for /pods/shop/web. */
+  describedPath(path) {
+    const fits = (pattern) => new RegExp(`^${pattern.replace(/\{\w+\}/g, "[^/]+")}$`).test(path);
+    return Object.keys(this.document.paths).find(fits) ?? path;
+  }
+
   /** What is wrong with an HTTP answer to `method path`. */
-  checkAnswer(method, path, answer) {
+  checkAnswer(method, target, answer) {
+    const path = this.describedPath(target);
     const operation = this.document.paths[path]?.[method.toLowerCase()];
     if (!operation) return [`${method} ${path} is not described`];
     const unresolved = operation.responses[answer.status];

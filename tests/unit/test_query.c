@@ -117,6 +117,7 @@ static void what_is_wrong_is_named(void **state)
         {"prcoess=x", "is process meant?"},
         {"threads=x", "is thread meant?"},
         {"xtart=x", "is start meant?"},
+        {"namespaces=x", "is namespace meant?"},
         {"group=cgruop", "is cgroup meant?"},
         {"Node=x", "'Node' is no label"},
         {"9a=x", "is no label"},
@@ -162,9 +163,14 @@ static void a_path_takes_its_own_parameters_only(void **state)
     assert_refused("start=-5m", QUERY_NOTHING, "takes no parameters");
     assert_refused("process=a", QUERY_NODES, "this path does not take it");
     assert_refused("namespace=a", QUERY_NODES, "this path does not take it");
+    assert_refused("pod=a", QUERY_PODS, "this path does not take it");
+    assert_refused("process=a", QUERY_PODS, "this path does not take it");
     _cleanup_(query_free) struct query q = {0};
     parse("start=-5m&node=a", QUERY_SAMPLES, &q);
     assert_int_equal(q.store.group_count, 0);
+    query_free(&q);
+    parse("namespace=a&namespace=b&node=c", QUERY_PODS, &q);
+    assert_int_equal(q.store.filter_count, 3);
 }
 
 static void a_node_is_asked_for_by_name_or_when_none_is(void **state)

@@ -45,6 +45,7 @@ static int add_value(struct key_filter *f, const char *text, struct lookup *look
         known = parse_number(text, &value);
     else
         r = lookup_number(lookup, text, &known, &value, err);
+    f->texts[f->text_count++] = text;
     if (r == 0 && known)
         f->values[f->count++] = value;
     return r;
@@ -73,6 +74,7 @@ int key_filters_resolve(const struct store_query *q, struct lookup *lookup, stru
             continue;
         struct key_filter *f = &fs.keys[fs.count++];
         f->kind = key_kind_of(key);
+        f->key = key;
         int r = resolve_label(f, key, lookup, err);
         for (size_t j = i; r == 0 && j < q->filter_count; j++)
             if (strcmp(q->filters[j].key, key) == 0)
@@ -122,12 +124,33 @@ static bool pass_label(const struct key_filter *f, const struct key_series *s)
     return false;
 }
 
-bool key_filters_pass_series(const struct key_filters *fs, const struct key_series *s)
+/* The value of a renamed label; NULL if it is as the series has it. `renamed` may be NULL. */
+static const char *renamed_value(const struct key_renamed *renamed, const struct key_filter *f)
+{
+    for (size_t i = 0; renamed && f->kind == KEY_LABEL && i < renamed->count; i++)
+        if (strcmp(renamed->keys[i], f->key) == 0)
+            return renamed->values[i];
+    return NULL;
+}
+
+static bool has_text(const struct key_filter *f, const char *text)
+{
+    for (size_t i = 0; i < f->text_count; i++)
+        if (strcmp(f->texts[i], text) == 0)
+            return true;
+    return false;
+}
+
+bool key_filters_pass_renamed(const struct key_filters *fs, const struct key_series *s,
+                              const struct key_renamed *renamed)
 {
     for (size_t i = 0; i < fs->count; i++) {
         const struct key_filter *f = &fs->keys[i];
+        const char *value = renamed_value(renamed, f);
         bool pass = f->count > 0;
-        if (f->kind == KEY_LABEL)
+        if (value)
+            pass = has_text(f, value);
+        else if (f->kind == KEY_LABEL)
             pass = pass && pass_label(f, s);
         else if (f->kind < KEY_LABEL)
             pass = pass && has_value(f, key_of_series(s, f->kind, 0));
@@ -135,6 +158,11 @@ bool key_filters_pass_series(const struct key_filters *fs, const struct key_seri
             return false;
     }
     return true;
+}
+
+bool key_filters_pass_series(const struct key_filters *fs, const struct key_series *s)
+{
+    return key_filters_pass_renamed(fs, s, NULL);
 }
 
 bool key_filters_pass(const struct key_filters *fs, enum key_kind kind, uint32_t value)

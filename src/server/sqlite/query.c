@@ -14,6 +14,7 @@
 #include "server/sqlite/keys.h"
 #include "server/sqlite/layout.h"
 #include "server/sqlite/lookup.h"
+#include "server/sqlite/renamer.h"
 #include "server/sqlite/sqlite.h"
 #include "server/sqlite/sums.h"
 
@@ -23,6 +24,9 @@
 
 /* More series than a day can have: a number above it is damage, and memory is asked for by it. */
 #define SERIES_MAX (1 << 26)
+
+/* Of a group's value that is no string of the day: this and the text's row. */
+#define TEXT_ROW (UINT32_C(1) << 31)
 
 /* Times beyond the year 9999 are as good as it. */
 #define LAST_MS 253402300800000ll
@@ -44,12 +48,14 @@ struct day_query {
     struct reader *reader;
     struct lookup lookup;
     struct key_filters filters;
+    struct renamer renamer;
     bool filter_task, filter_cpu;
     uint32_t labels[STORE_MAX_GROUPS]; /* string numbers of the groups' keys that are labels */
     uint32_t *matched; /* by series: its row + 1 in the two below; 0: filtered out */
     uint32_t matched_size, series_count, match_count;
     uint32_t *match_ids;    /* series */
-    uint32_t *match_values; /* group_count each: string numbers of what is the series' own */
+    uint32_t *match_values; /* group_count each: string numbers (or TEXT_ROW) of what is the series'
+                               own */
     uint32_t match_cap;
     struct sums sums;       /* by the day's number of the stack */
     struct hashmap texts;   /* string number -> text row + 1 in groups */
@@ -59,6 +65,7 @@ struct day_query {
 
 static void day_query_free(struct day_query *d)
 {
+    renamer_free(&d->renamer);
     lookup_free(&d->lookup);
     free(d->matched);
     free(d->match_ids);
@@ -95,12 +102,34 @@ static int grow_u32(uint32_t **array, size_t count, struct err *err)
     return 0;
 }
 
-static int add_match(struct day_query *d, uint32_t id, const struct key_series *s, struct err *err)
+/* The value of a series' group. */
+static int group_value(struct day_query *d, size_t group, const struct key_series *s,
+                       const struct key_renamed *renamed, uint32_t *ret, struct err *err)
+{
+    const struct query *q = d->of;
+    enum key_kind kind = q->kinds[group];
+    *ret = kind <= KEY_LABEL ? key_of_series(s, kind, d->labels[group]) : KEY_ABSENT;
+    if (*ret >= TEXT_ROW && *ret != KEY_ABSENT)
+        return err_set(err, -EUCLEAN, "%s: string %u cannot be",
+                       sqlite3_db_filename(d->reader->db, "main"), *ret);
+    for (size_t i = 0; renamed && kind == KEY_LABEL && i < renamed->count; i++) {
+        if (strcmp(renamed->keys[i], q->q->groups[group]) != 0)
+            continue;
+        int r = groups_text(&d->of->groups, renamed->values[i], ret, err);
+        *ret |= TEXT_ROW;
+        return r;
+    }
+    return 0;
+}
+
+static int add_match(struct day_query *d, uint32_t id, const struct key_series *s,
+                     const struct key_renamed *renamed, struct err *err)
 {
     const struct store_query *q = d->of->q;
+    int r = 0;
     if (d->match_count == d->match_cap) {
         uint32_t cap = d->match_cap ? d->match_cap * 2 : 64;
-        int r = grow_u32(&d->match_ids, cap, err);
+        r = grow_u32(&d->match_ids, cap, err);
         if (r == 0)
             r = grow_u32(&d->match_values, cap * (q->group_count + 1), err);
         if (r < 0)
@@ -109,11 +138,25 @@ static int add_match(struct day_query *d, uint32_t id, const struct key_series *
     }
     d->match_ids[d->match_count] = id;
     uint32_t *values = d->match_values + (size_t)d->match_count * q->group_count;
-    for (size_t i = 0; i < q->group_count; i++)
-        values[i] = d->of->kinds[i] <= KEY_LABEL ? key_of_series(s, d->of->kinds[i], d->labels[i])
-                                                 : KEY_ABSENT;
-    d->match_count++;
-    return 0;
+    for (size_t i = 0; r == 0 && i < q->group_count; i++)
+        r = group_value(d, i, s, renamed, &values[i], err);
+    d->match_count += r == 0;
+    return r;
+}
+
+static int try_series(struct day_query *d, uint32_t id, const struct key_series *s, struct err *err)
+{
+    const struct store_renames *renames = d->of->q->renames;
+    const char *const *values;
+    int r = renamer_find(&d->renamer, s, &values, err);
+    if (r < 0)
+        return r;
+    if (!values)
+        return key_filters_pass_series(&d->filters, s) ? add_match(d, id, s, NULL, err) : 0;
+    const struct key_renamed renamed = {renames->keys, values, renames->count};
+    if (!key_filters_pass_renamed(&d->filters, s, &renamed))
+        return 0;
+    return add_match(d, id, s, &renamed, err);
 }
 
 static int match_series(struct day_query *d, struct err *err)
@@ -134,7 +177,7 @@ static int match_series(struct day_query *d, struct err *err)
         if (id < 1 || id > SERIES_MAX)
             return err_set(err, -EUCLEAN, "%s: series %lld cannot be",
                            sqlite3_db_filename(d->reader->db, "main"), (long long)id);
-        r = key_filters_pass_series(&d->filters, &s) ? add_match(d, (uint32_t)id, &s, err) : 0;
+        r = try_series(d, (uint32_t)id, &s, err);
     }
     return r;
 }
@@ -144,6 +187,10 @@ static int match_series(struct day_query *d, struct err *err)
 /* The text row of a string number; "" for what is absent. */
 static int text_row(struct day_query *d, uint32_t string, uint32_t *ret, struct err *err)
 {
+    if (string >= TEXT_ROW && string != KEY_ABSENT) {
+        *ret = string & ~TEXT_ROW;
+        return 0;
+    }
     struct hash key = hash_of_pair(string, 0);
     uint64_t row = hashmap_get(&d->texts, key);
     if (row == 0) {
@@ -366,6 +413,8 @@ static int query_day(struct day_query *d, struct err *err)
         r = key_filters_resolve(d->of->q, &d->lookup, &d->filters, err);
     if (r == 0)
         r = resolve_groups(d, err);
+    if (r == 0)
+        r = renamer_init(&d->renamer, d->of->q->renames, &d->lookup, err);
     if (r < 0)
         return r;
     d->filter_task =

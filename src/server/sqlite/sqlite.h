@@ -27,6 +27,8 @@ int sqlite_query(struct store *s, const struct store_query *query, store_row_fn 
                  struct err *err);
 int sqlite_stacks(struct store *s, const uint64_t *stacks, size_t count, store_stack_fn fn,
                   void *ctx, struct err *err);
+int sqlite_series(struct store *s, int64_t start_ms, int64_t end_ms, const char *const *keys,
+                  size_t count, store_series_fn fn, void *ctx, struct err *err);
 int sqlite_nodes(struct store *s, store_node_fn fn, void *ctx, struct err *err);
 int sqlite_counters(struct store *s, int64_t start_ms, int64_t end_ms, store_counter_fn fn,
                     void *ctx, struct err *err);

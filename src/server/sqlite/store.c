@@ -22,6 +22,7 @@ static const struct store_ops sqlite_ops = {
     .ingest = sqlite_ingest,
     .query = sqlite_query,
     .stacks = sqlite_stacks,
+    .series = sqlite_series,
     .nodes = sqlite_nodes,
     .counters = sqlite_counters,
     .usage = sqlite_usage,

@@ -1,5 +1,5 @@
-/* totals.c: what is known of nodes and batches without looking at a sample: store_ops' nodes,
- * counters and stats. */
+/* totals.c: what is known of series, nodes and batches without looking at a sample: store_ops'
+ * series, nodes, counters and stats. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +8,9 @@
 #include "base/err.h"
 #include "server/sqlite/days.h"
 #include "server/sqlite/db.h"
+#include "server/sqlite/groups.h"
 #include "server/sqlite/hashmap.h"
+#include "server/sqlite/keys.h"
 #include "server/sqlite/layout.h"
 #include "server/sqlite/lookup.h"
 #include "server/sqlite/sqlite.h"
@@ -44,6 +46,80 @@ static int each_day(struct sqlite_store *s, int64_t first, int64_t last, day_fn 
         days_return(s->days, &reader);
         if (r < 0)
             err_set(err, r, "%s", why.text);
+    }
+    return r;
+}
+
+/* ---- series */
+
+struct series {
+    const char *const *keys;
+    struct groups tuples;
+};
+
+static void series_free(struct series *s)
+{
+    groups_free(&s->tuples);
+}
+
+/* `seen`: tuples of the day's string numbers, so that each has its texts looked up once. */
+static int add_tuple(struct series *s, struct lookup *lookup, const uint32_t *strings,
+                     struct hashmap *seen, struct err *err)
+{
+    uint32_t texts[STORE_MAX_RENAMED], unused;
+    size_t width = s->tuples.width;
+    struct hash hash = hash_bytes(strings, width * sizeof(*strings));
+    if (hashmap_get(seen, hash))
+        return 0;
+    for (size_t i = 0; i < width; i++) {
+        const char *text = "";
+        int r = strings[i] == KEY_ABSENT ? 0 : lookup_text(lookup, strings[i], &text, err);
+        if (r == 0)
+            r = groups_text(&s->tuples, text, &texts[i], err);
+        if (r < 0)
+            return r;
+    }
+    if (hashmap_put(seen, hash, 1) < 0)
+        return err_errno(err, -ENOMEM, "listing series");
+    return groups_tuple(&s->tuples, texts, &unused, err);
+}
+
+static int add_series(void *ctx, struct lookup *lookup, int64_t day, struct err *err)
+{
+    struct series *s = ctx;
+    uint32_t keys[STORE_MAX_RENAMED], strings[STORE_MAX_RENAMED];
+    _cleanup_(hashmap_free) struct hashmap seen = {0};
+    _cleanup_stmt_ sqlite3_stmt *stmt = NULL;
+    int r = db_prepare(lookup->db, "SELECT labels FROM series", &stmt, err);
+    for (size_t i = 0; r == 0 && i < s->tuples.width; i++) {
+        bool known = false;
+        r = lookup_number(lookup, s->keys[i], &known, &keys[i], err);
+        keys[i] = known ? keys[i] : KEY_ABSENT;
+    }
+    while (r == 0 && (r = db_step(stmt, err)) > 0) {
+        struct key_series row = {.labels = sqlite3_column_blob(stmt, 0),
+                                 .labels_len = (size_t)sqlite3_column_bytes(stmt, 0)};
+        if (!row.labels)
+            row.labels = (const uint8_t *)"";
+        for (size_t i = 0; i < s->tuples.width; i++)
+            strings[i] = key_of_series(&row, KEY_LABEL, keys[i]);
+        r = add_tuple(s, lookup, strings, &seen, err);
+    }
+    return r;
+}
+
+int sqlite_series(struct store *store, int64_t start_ms, int64_t end_ms, const char *const *keys,
+                  size_t count, store_series_fn fn, void *ctx, struct err *err)
+{
+    _cleanup_(series_free) struct series s = {.keys = keys, .tuples = {.width = count}};
+    const char *values[STORE_MAX_RENAMED];
+    if (start_ms >= end_ms)
+        return 0;
+    int r = each_day(sqlite_store_of(store), day_of_ms(start_ms), day_of_ms(end_ms - 1), add_series,
+                     &s, err);
+    for (uint32_t i = 0; r == 0 && i < s.tuples.count; i++) {
+        groups_read(&s.tuples, i, values);
+        r = fn(ctx, values);
     }
     return r;
 }

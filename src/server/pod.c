@@ -1,0 +1,161 @@
+/* pod.c: takes the name of a pod and a range, gives all that is known of it. */
+#include <errno.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "server/api_internal.h"
+#include "server/cluster/object.h"
+#include "server/exchange.h"
+#include "server/json.h"
+#include "server/pod_rows.h"
+#include "server/sources.h"
+
+static int put_container_start(struct buf *out, const char *name, const char *id)
+{
+    const char *before = out->data[out->len - 1] == '[' ? "{" : ",{";
+    int r = json_key_string(out, before, "container", name);
+    return r == 0 && *id ? json_key_string(out, ",", "id", id) : r;
+}
+
+static int put_container_end(struct buf *out, uint64_t samples, uint64_t cpu_ns)
+{
+    int r = json_key_u64(out, ",", "samples", samples);
+    if (r == 0)
+        r = json_key_u64(out, ",", "cpu_ms", cpu_ns / NS_PER_MS);
+    return r < 0 ? r : buf_puts(out, "}");
+}
+
+static int put_container(const struct pod *pod, const struct kube_container *c, struct buf *out)
+{
+    static const char *const kinds[] = {"app", "init", "ephemeral", "sandbox"};
+    static const char *const states[] = {"unknown", "created", "running", "waiting", "exited"};
+    uint64_t samples = 0, cpu_ns = 0;
+    for (size_t i = 0; i < pod->row_count; i++) {
+        if (!*c->id || strcmp(pod->rows[i].values[GROUP_CONTAINER_ID], c->id) != 0)
+            continue;
+        samples += pod->rows[i].samples;
+        cpu_ns += pod->rows[i].cpu_ns;
+    }
+    int r = put_container_start(out, c->name, c->id);
+    if (r == 0)
+        r = json_key_string(out, ",", "kind", kinds[c->kind]);
+    if (r == 0)
+        r = json_key_string(out, ",", "state", states[c->state]);
+    if (r == 0 && *c->reason)
+        r = json_key_string(out, ",", "reason", c->reason);
+    if (r == 0)
+        r = json_key_string(out, ",", "image", c->image);
+    if (r == 0)
+        r = json_key_u64(out, ",", "restarts", c->restarts);
+    return r < 0 ? r : put_container_end(out, samples, cpu_ns);
+}
+
+static bool has_container(const struct kube_object *o, const char *id)
+{
+    for (size_t i = 0; o && *id && i < o->container_count; i++)
+        if (strcmp(o->containers[i].id, id) == 0)
+            return true;
+    return false;
+}
+
+/* Of a container the API server does not have (any more): before a restart, say. */
+static int put_sampled(const struct pod *pod, size_t first, struct buf *out)
+{
+    const char *id = pod->rows[first].values[GROUP_CONTAINER_ID];
+    const char *name = pod->rows[first].values[GROUP_CONTAINER];
+    uint64_t samples = 0, cpu_ns = 0;
+    for (size_t i = 0; i < pod->row_count; i++) {
+        const struct label_row *row = &pod->rows[i];
+        if (strcmp(row->values[GROUP_CONTAINER_ID], id) != 0 ||
+            strcmp(row->values[GROUP_CONTAINER], name) != 0)
+            continue;
+        if (i < first)
+            return 0; /* it is written already */
+        samples += row->samples;
+        cpu_ns += row->cpu_ns;
+    }
+    int r = put_container_start(out, name, id);
+    return r < 0 ? r : put_container_end(out, samples, cpu_ns);
+}
+
+static int put_containers(const struct pod *pod, struct buf *out)
+{
+    const struct kube_object *o = pod->object;
+    int r = buf_puts(out, ",\"containers\":[");
+    for (size_t i = 0; r == 0 && o && i < o->container_count; i++)
+        r = put_container(pod, &o->containers[i], out);
+    for (size_t i = 0; r == 0 && i < pod->row_count; i++)
+        if (!has_container(o, pod->rows[i].values[GROUP_CONTAINER_ID]))
+            r = put_sampled(pod, i, out);
+    return r < 0 ? r : buf_puts(out, "]");
+}
+
+static int put_labels(const struct kube_object *o, struct buf *out)
+{
+    int r = buf_puts(out, ",\"labels\":{");
+    for (size_t i = 0; r == 0 && i < o->label_count; i++)
+        r = json_key_string(out, i ? "," : "", o->labels[i].key, o->labels[i].value);
+    return r < 0 ? r : buf_puts(out, "}");
+}
+
+static int put_answer(struct api *api, const struct store_query *query, const struct pods *pods,
+                      struct buf *out)
+{
+    const struct pod *pod = &pods->all[0];
+    int r = json_key_u64(out, "{", "start_ms", (uint64_t)query->start_ms);
+    if (r == 0)
+        r = json_key_u64(out, ",", "end_ms", (uint64_t)query->end_ms);
+    if (r == 0)
+        r = sources_put(api, out);
+    if (r == 0)
+        r = buf_puts(out, ",");
+    if (r == 0)
+        r = pods_put(pods, pod, out);
+    if (r == 0 && pod->object)
+        r = put_labels(pod->object, out);
+    if (r == 0)
+        r = put_containers(pod, out);
+    return r < 0 ? r : buf_puts(out, "}\n");
+}
+
+/* /api/v1/pods/NAMESPACE/POD, as the route has it. */
+static int filter_by_path(const char *path, char *text, size_t size, struct query *query)
+{
+    struct store_query *store = &query->store;
+    int len = snprintf(text, size, "%s", path + sizeof("/api/v1/pods/") - 1);
+    char *slash = strchr(text, '/');
+    if (len >= (int)size || !slash || store->filter_count + 2 > STORE_MAX_FILTERS)
+        return -E2BIG;
+    *slash = 0;
+    store->filters[store->filter_count++] = (struct store_label){"namespace", text};
+    store->filters[store->filter_count++] = (struct store_label){"pod", slash + 1};
+    return 0;
+}
+
+void api_get_pod(struct api *api, const struct request *request, struct reply *reply)
+{
+    _cleanup_(query_free) struct query query = {0};
+    _cleanup_(pods_free) struct pods pods = {0};
+    char names[2 * FACT_NAME_MAX + 2];
+    struct err err = {0};
+    if (api_read_query(request, QUERY_NODES, &query, reply) < 0)
+        return;
+    if (filter_by_path(request->path, names, sizeof(names), &query) < 0) {
+        reply_error(reply, 400, "the names are too long, or more than %d filters",
+                    STORE_MAX_FILTERS - 2);
+        return;
+    }
+    int r = pods_read(api, &query.store, true, &pods, &err);
+    if (r < 0)
+        api_reply_failure(reply, "pod not read", r, &err);
+    else if (pods.count == 0)
+        reply_error(reply, 404, "nothing is known of a pod %.300s in this range",
+                    request->path + sizeof("/api/v1/pods/") - 1);
+    else
+        api_reply_json(reply, put_answer(api, &query.store, &pods, &reply->body));
+}

@@ -1,0 +1,316 @@
+/* pod_rows.c: takes a range and what is known of a cluster, gives its pods. See pod_rows.h. */
+#include "server/pod_rows.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "server/api_internal.h"
+#include "server/cluster/cluster.h"
+#include "server/json.h"
+
+void pods_free(struct pods *pods)
+{
+    if (pods->locked)
+        cluster_unlock(pods->locked);
+    label_rows_free(&pods->rows);
+    free(pods->all);
+    free(pods->services);
+    *pods = (struct pods){0};
+}
+
+/* ---- reading */
+
+static struct pod *add_pod(struct pods *pods)
+{
+    if (pods->count == pods->cap) {
+        size_t cap = pods->cap ? pods->cap * 2 : 256;
+        struct pod *all = realloc(pods->all, cap * sizeof(*all));
+        if (!all)
+            return NULL;
+        pods->all = all;
+        pods->cap = cap;
+    }
+    return &pods->all[pods->count++];
+}
+
+static bool is_named(const struct pod *pod)
+{
+    return *pod->namespace && *pod->name;
+}
+
+static const char *uid_of(const struct pod *pod)
+{
+    return pod->row_count ? pod->rows[0].values[GROUP_UID] : "";
+}
+
+static int compare(const void *left, const void *right)
+{
+    const struct pod *a = left, *b = right;
+    int order = strcmp(a->namespace, b->namespace);
+    if (order == 0)
+        order = strcmp(a->name, b->name);
+    return order || is_named(a) ? order : strcmp(uid_of(a), uid_of(b));
+}
+
+/* Rows are sorted by namespace, name and uid: those of a pod stand together. */
+static int add_rows(struct pods *pods)
+{
+    const struct label_rows *rows = &pods->rows;
+    struct pod *last = NULL;
+    for (size_t i = 0; i < rows->count; i++) {
+        const char *const *values = rows->all[i].values;
+        struct pod pod = {values[GROUP_NAMESPACE], values[GROUP_POD], NULL, &rows->all[i], 1};
+        if (!is_named(&pod) && !*values[GROUP_UID])
+            continue; /* it is in no pod */
+        if (last && compare(last, &pod) == 0) {
+            last->row_count++;
+            continue;
+        }
+        last = add_pod(pods);
+        if (!last)
+            return -ENOMEM;
+        *last = pod;
+    }
+    return 0;
+}
+
+struct adding {
+    struct pods *pods;
+    const struct store_query *query;
+    bool failed;
+};
+
+static bool passes(const struct store_query *query, const char *key, const char *value)
+{
+    bool filtered = false;
+    for (size_t i = 0; i < query->filter_count; i++) {
+        if (strcmp(query->filters[i].key, key) != 0)
+            continue;
+        if (strcmp(query->filters[i].value, value) == 0)
+            return true;
+        filtered = true;
+    }
+    return !filtered;
+}
+
+static bool add_object(void *ctx, const struct kube_object *o)
+{
+    struct adding *adding = ctx;
+    if (!passes(adding->query, "namespace", o->namespace) ||
+        !passes(adding->query, "pod", o->name) || !passes(adding->query, "node", o->node))
+        return true;
+    struct pod *pod = add_pod(adding->pods);
+    adding->failed = !pod;
+    if (pod)
+        *pod = (struct pod){o->namespace, o->name, o, NULL, 0};
+    return pod != NULL;
+}
+
+static bool add_service(void *ctx, const struct kube_object *o)
+{
+    struct pods *pods = ctx;
+    pods->services[pods->service_count++] = o;
+    return true;
+}
+
+static int compare_services(const void *a, const void *b)
+{
+    const struct kube_object *const *x = a, *const *y = b;
+    int order = strcmp((*x)->namespace, (*y)->namespace);
+    return order ? order : strcmp((*x)->name, (*y)->name);
+}
+
+static int add_from_cluster(struct pods *pods, const struct store_query *query)
+{
+    struct adding adding = {pods, query, false};
+    cluster_each(pods->locked, KUBE_POD, add_object, &adding);
+    size_t services = cluster_count(pods->locked, KUBE_SERVICE);
+    pods->services = malloc((services + 1) * sizeof(*pods->services));
+    if (adding.failed || !pods->services)
+        return -ENOMEM;
+    cluster_each(pods->locked, KUBE_SERVICE, add_service, pods);
+    qsort(pods->services, pods->service_count, sizeof(*pods->services), compare_services);
+    return 0;
+}
+
+/* Brings together what samples and what the API server say of the same pod. */
+static void join(struct pods *pods)
+{
+    size_t kept = 0;
+    if (pods->count)
+        qsort(pods->all, pods->count, sizeof(*pods->all), compare);
+    for (size_t i = 0; i < pods->count; i++) {
+        const struct pod *pod = &pods->all[i];
+        struct pod *last = kept ? &pods->all[kept - 1] : NULL;
+        if (!last || compare(last, pod) != 0) {
+            pods->all[kept++] = *pod;
+            continue;
+        }
+        if (pod->object)
+            last->object = pod->object;
+        if (pod->rows) {
+            last->rows = pod->rows;
+            last->row_count = pod->row_count;
+        }
+    }
+    pods->count = kept;
+}
+
+int pods_read(struct api *api, struct store_query *query, bool containers, struct pods *ret,
+              struct err *err)
+{
+    static const char *const groups[POD_GROUPS] = {
+        [GROUP_NAMESPACE] = "namespace",
+        [GROUP_POD] = "pod",
+        [GROUP_UID] = "pod_uid",
+        [GROUP_WORKLOAD] = "workload",
+        [GROUP_NODE] = "node",
+        [GROUP_CONTAINER] = "container",
+        [GROUP_CONTAINER_ID] = "container_id",
+    };
+    query->group_count = containers ? POD_GROUPS : GROUP_CONTAINER;
+    memcpy(query->groups, groups, query->group_count * sizeof(*groups));
+    int r = label_rows_read(api, query, &ret->rows, err);
+    if (r < 0)
+        return r;
+    r = add_rows(ret);
+    if (r == 0 && api->cluster) {
+        cluster_lock(api->cluster);
+        ret->locked = api->cluster;
+        r = add_from_cluster(ret, query);
+    }
+    if (r < 0)
+        return err_errno(err, r, "listing pods");
+    join(ret);
+    return 0;
+}
+
+/* ---- writing */
+
+static const char *first_of(const struct pod *pod, enum pod_group group)
+{
+    for (size_t i = 0; i < pod->row_count; i++)
+        if (*pod->rows[i].values[group])
+            return pod->rows[i].values[group];
+    return "";
+}
+
+static int put_text(struct buf *out, const char *key, const char *text)
+{
+    return *text ? json_key_string(out, ",", key, text) : 0;
+}
+
+/* One pod after another may have had the name (a StatefulSet's have), and a static pod has two at
+ * once: that of the API server, and kubelet's. */
+static int put_uids(const struct pod *pod, struct buf *out)
+{
+    const char *first = pod->object ? pod->object->uid : "";
+    const char *second = pod->object ? pod->object->static_uid : "";
+    const char *before = "", *last = "";
+    int r = buf_puts(out, ",\"uids\":[");
+    if (r == 0 && *first) {
+        r = json_text(out, first);
+        before = ",";
+    }
+    if (r == 0 && *second) {
+        r = buf_puts(out, before);
+        if (r == 0)
+            r = json_text(out, second);
+        before = ",";
+    }
+    for (size_t i = 0; r == 0 && i < pod->row_count; i++) {
+        const char *uid = pod->rows[i].values[GROUP_UID];
+        if (!*uid || strcmp(uid, last) == 0 || strcmp(uid, first) == 0 || strcmp(uid, second) == 0)
+            continue;
+        r = buf_puts(out, before);
+        if (r == 0)
+            r = json_text(out, uid);
+        before = ",";
+        last = uid;
+    }
+    return r < 0 ? r : buf_puts(out, "]");
+}
+
+static size_t first_service(const struct pods *pods, const char *namespace)
+{
+    size_t low = 0, high = pods->service_count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (strcmp(pods->services[middle]->namespace, namespace) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static int put_services(const struct pods *pods, const struct kube_object *o, struct buf *out)
+{
+    const char *before = "";
+    int r = buf_puts(out, ",\"services\":[");
+    for (size_t i = first_service(pods, o->namespace);
+         i < pods->service_count && strcmp(pods->services[i]->namespace, o->namespace) == 0; i++) {
+        if (!kube_selects(pods->services[i], o))
+            continue;
+        if (r == 0)
+            r = buf_puts(out, before);
+        if (r == 0)
+            r = json_text(out, pods->services[i]->name);
+        before = ",";
+    }
+    return r < 0 ? r : buf_puts(out, "]");
+}
+
+static int put_object(const struct pods *pods, const struct kube_object *o, struct buf *out)
+{
+    int r = put_text(out, "node", o->node);
+    if (r == 0)
+        r = put_text(out, "ip", o->ip);
+    if (r == 0)
+        r = put_text(out, "phase", o->phase);
+    if (r == 0 && o->started_ms > 0)
+        r = json_key_u64(out, ",", "started_ms", (uint64_t)o->started_ms);
+    if (r == 0 && cluster_is_whole(pods->locked, KUBE_SERVICE))
+        r = put_services(pods, o, out);
+    return r;
+}
+
+int pods_put(const struct pods *pods, const struct pod *pod, struct buf *out)
+{
+    static const char *const known_by[] = {"\"samples\"", "\"api_server\"",
+                                           "\"api_server\",\"samples\""};
+    char workload[CLUSTER_WORKLOAD_MAX] = "";
+    uint64_t samples = 0, cpu_ns = 0;
+    for (size_t i = 0; i < pod->row_count; i++) {
+        samples += pod->rows[i].samples;
+        cpu_ns += pod->rows[i].cpu_ns;
+    }
+    if (pod->object)
+        cluster_workload(pods->locked, pod->object, workload);
+    int r = json_key_string(out, "", "namespace", pod->namespace);
+    if (r == 0)
+        r = json_key_string(out, ",", "pod", pod->name);
+    if (r == 0)
+        r = put_uids(pod, out);
+    if (r == 0)
+        r = put_text(out, "workload", *workload ? workload : first_of(pod, GROUP_WORKLOAD));
+    if (r == 0)
+        r = pod->object ? put_object(pods, pod->object, out)
+                        : put_text(out, "node", first_of(pod, GROUP_NODE));
+    if (r == 0)
+        r = json_key_u64(out, ",", "samples", samples);
+    if (r == 0)
+        r = json_key_u64(out, ",", "cpu_ms", cpu_ns / NS_PER_MS);
+    return r < 0 ? r
+                 : buf_printf(out, ",\"known_by\":[%s]",
+                              known_by[!pod->object     ? 0
+                                       : pod->row_count ? 2
+                                                        : 1]);
+}

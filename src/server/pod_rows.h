@@ -1,0 +1,53 @@
+/* pod_rows.h: what is known of pods in a range: what the API server says, and what samples say,
+ * side by side. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "server/label_rows.h"
+
+struct api;
+struct buf;
+struct cluster;
+struct err;
+struct kube_object;
+struct store_query;
+
+/* What samples are grouped by. */
+enum pod_group {
+    GROUP_NAMESPACE,
+    GROUP_POD,
+    GROUP_UID,
+    GROUP_WORKLOAD,
+    GROUP_NODE,
+    GROUP_CONTAINER, /* these two where one pod is asked for */
+    GROUP_CONTAINER_ID,
+    POD_GROUPS,
+};
+
+struct pod {
+    const char *namespace, *name;     /* "": samples have only its uid */
+    const struct kube_object *object; /* NULL: the API server has no such pod now */
+    const struct label_row *rows;
+    size_t row_count;
+};
+
+struct pods {
+    struct label_rows rows;
+    struct pod *all; /* by namespace, name, and uid where they have none */
+    size_t count, cap;
+    const struct kube_object **services; /* by namespace */
+    size_t service_count;
+    struct cluster *locked; /* NULL: none is followed */
+};
+
+/* The samples of the query (its groups are set here), then, with the cluster locked until
+ * pods_free(), the pods that the API server has in the namespaces it filters by, and of its name,
+ * if it filters by one. With samples of containers if `containers`. `ret` is zeroed. -E2BIG. */
+int pods_read(struct api *api, struct store_query *query, bool containers, struct pods *ret,
+              struct err *err);
+void pods_free(struct pods *pods);
+
+/* The members of one pod, from `"namespace"` on, without its end. */
+int pods_put(const struct pods *pods, const struct pod *pod, struct buf *out);
