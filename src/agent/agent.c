@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "agent/builder.h"
 #include "agent/cgroups.h"
@@ -30,6 +32,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "k8s/cgroup.h"
+#include "k8s/pods.h"
 #include "k8s/sources.h"
 
 #define FIRST_WINDOW_NS (5 * NS_PER_SEC)
@@ -52,6 +55,7 @@ struct agent {
     struct status *status;
     struct collector_config collector;
     int64_t shutdown_ns;
+    int ended_fd; /* an eventfd */
     bool is_replay;
 };
 
@@ -80,6 +84,13 @@ static void take_cgroup(void *ctx, const char *path)
     cgroup_parse_path(path, strlen(path), &id);
     if (id.container_id[0] || id.pod_uid[0])
         sources_wake(((struct agent *)ctx)->pod_sources.sources);
+}
+
+static void take_end(void *ctx)
+{
+    uint64_t one = 1;
+    ssize_t n = write(((struct agent *)ctx)->ended_fd, &one, sizeof(one));
+    (void)n; /* an eventfd at zero takes a one */
 }
 
 /* ---- starting */
@@ -133,6 +144,11 @@ static int start_tables(struct agent *a, const struct agent_options *o, struct e
     return r;
 }
 
+static int find_pod(void *ctx, const char *namespace, const char *name, char ret_uid[static 40])
+{
+    return pods_find_uid(((struct agent *)ctx)->pod_sources.pods, namespace, name, ret_uid);
+}
+
 static int start_sampler(struct agent *a, const struct agent_options *o, struct err *err)
 {
     struct sampler_config config = {
@@ -144,7 +160,18 @@ static int start_sampler(struct agent *a, const struct agent_options *o, struct 
         .stack_bytes_max = (uint32_t)o->stack_bytes_max,
         .realtime = o->realtime,
         .record = o->record,
+        .ended = take_end,
+        .ended_ctx = a,
     };
+    int r = agent_options_target(o, &config.target, err);
+    if (r < 0)
+        return r;
+    config.target.resolve = find_pod;
+    config.target.resolve_ctx = a;
+    if (config.target.kind == TARGET_SIDECAR) {
+        config.target.name = a->pod_sources.own_pod;
+        pods_set_own_pod(a->pod_sources.pods, a->pod_sources.own_pod ? a->pod_sources.own_pod : "");
+    }
     struct collector_sinks sinks = {
         .window = take_window,
         .open = take_open,
@@ -208,8 +235,9 @@ int agent_start(const struct agent_options *options, struct agent **ret, struct 
         return err_errno(err, -ENOMEM, "the agent");
     a->shutdown_ns = options->shutdown_ns;
     a->is_replay = options->replay;
+    a->ended_fd = eventfd(0, EFD_CLOEXEC);
     describe_collector(options, &a->collector);
-    int r = start_all(a, options, err);
+    int r = a->ended_fd < 0 ? err_errno(err, -errno, "an eventfd") : start_all(a, options, err);
     if (r < 0) {
         a->shutdown_ns = 0;
         agent_stop(&a);
@@ -217,6 +245,11 @@ int agent_start(const struct agent_options *options, struct agent **ret, struct 
     }
     *ret = a;
     return 0;
+}
+
+int agent_ended_fd(const struct agent *agent)
+{
+    return agent->ended_fd;
 }
 
 void agent_reload(struct agent *agent, const struct agent_options *options)
@@ -254,6 +287,8 @@ void agent_stop(struct agent **agent)
     replay_free(&a->replay);
     ksymbols_free(&a->ksymbols);
     objects_free(&a->objects);
+    if (a->ended_fd >= 0)
+        close(a->ended_fd);
     free(a);
     *agent = NULL;
 }

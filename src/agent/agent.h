@@ -10,6 +10,9 @@ struct err;
 /* Starts sampling, or the replay. */
 int agent_start(const struct agent_options *options, struct agent **ret, struct err *err);
 
+/* Readable when there is nothing more to sample: the process it was told to sample is gone. */
+int agent_ended_fd(const struct agent *agent);
+
 /* Takes over the settings that can change while it runs. */
 void agent_reload(struct agent *agent, const struct agent_options *options);
 

@@ -1,13 +1,18 @@
-/* attach.c: takes one's own processes in /proc, leaves an event open on each of their threads and
- * CPUs. See attach.h. */
+/* attach.c: takes the processes in /proc, leaves an event open on each thread and CPU of those that
+ * are wanted. See attach.h.
+ *
+ * An event is inherited by whatever its thread creates, and the event tells of that by a FORK
+ * record. So each thread must be opened once: not at all, and it is not sampled; once more although
+ * it inherits an event, and it is sampled twice. Therefore
+ * - a thread that a record told of is left alone;
+ * - a thread younger than what was drained is left to the next pass: its record may be on its way;
+ * - a process all of whose threads were known in one pass is settled: what it creates from then on
+ *   inherits, whether or not a record of it is lost. */
 #include "agent/attach.h"
 
-#include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/perf_event.h>
 #include <poll.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,18 +23,40 @@
 
 #include "agent/collector.h"
 #include "agent/cpu.h"
-#include "agent/procfs.h"
 #include "agent/record.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 
+/* /proc of a whole machine takes its time; a pod's has little in it. */
+#define LOOK_NODE_NS NS_PER_SEC
+#define LOOK_POD_NS  (NS_PER_SEC / 4)
+
+/* starttime in /proc is in clock ticks, cut off. */
+#define TICK_NS (2 * (uint64_t)NS_PER_SEC / 100)
+
+/* By then a record has come or is lost. */
+#define RECORD_LATE_NS (uint64_t) NS_PER_SEC
+
+struct settled {
+    uint32_t pid;
+    uint64_t time; /* of the records' clock */
+};
+
 struct attach {
-    struct event_config config;
-    struct event_features features;
+    struct attach_config config;
+    struct members *members;
     int *fds;
     size_t count, room;
-    bool full; /* said already that descriptors ran out */
+    bool full;               /* said already that descriptors ran out */
+    struct settled *settled; /* by pid */
+    size_t settled_count;
+    bool all_settled;
+    struct attach_counts counts;
+    uint64_t looked;
+    uint32_t *tids;
+    size_t tid_room;
 };
 
 /* What one pass works with. */
@@ -38,18 +65,27 @@ struct pass {
     struct cpu *cpus;
     size_t cpu_count;
     uint64_t drained;
-    struct collector *collector;
-    bool skip; /* the process at hand */
+    bool stale;
+    struct settled *settled; /* as of this pass */
+    size_t settled_count, settled_room;
+    bool all_settled;
+    const uint32_t *opened; /* threads of the process at hand */
+    size_t opened_count;
+    bool tell_all;
+    struct attach_counts counts;
 };
 
-int attach_new(const struct event_config *config, const struct event_features *features,
-               struct attach **ret, struct err *err)
+int attach_new(const struct attach_config *config, struct attach **ret, struct err *err)
 {
     struct attach *a = calloc(1, sizeof(*a));
     if (!a)
         return err_errno(err, -ENOMEM, "the table of attached threads");
     a->config = *config;
-    a->features = *features;
+    int r = members_new(config->whom, config->pid, config->proc_fd, &a->members, err);
+    if (r < 0) {
+        free(a);
+        return r;
+    }
     /* A descriptor for each thread and CPU: as many as there may be. */
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
@@ -68,10 +104,15 @@ void attach_free(struct attach **attach)
         return;
     for (size_t i = 0; i < a->count; i++)
         close(a->fds[i]);
+    members_free(&a->members);
     free(a->fds);
+    free(a->settled);
+    free(a->tids);
     free(a);
     *attach = NULL;
 }
+
+/* ---- events */
 
 static int keep(struct attach *a, int fd)
 {
@@ -112,23 +153,24 @@ static void drop_gone(struct attach *a)
 
 static int open_thread(struct pass *p, uint32_t tid)
 {
+    struct attach *a = p->attach;
     for (size_t i = 0; i < p->cpu_count; i++) {
         struct cpu *cpu = &p->cpus[i];
         if (!cpu->online)
             continue;
         struct err err = {0};
-        int fd = event_open_sample(&p->attach->config, &p->attach->features, (pid_t)tid,
-                                   cpu->number, &err);
+        int fd =
+            event_open_sample(&a->config.event, &a->config.features, (pid_t)tid, cpu->number, &err);
         if (fd < 0) {
-            if ((fd == -EMFILE || fd == -ENFILE) && !p->attach->full) {
-                p->attach->full = true;
+            if ((fd == -EMFILE || fd == -ENFILE) && !a->full) {
+                a->full = true;
                 log_warn("not all threads are sampled error=\"%s\"", err.text);
             }
             return fd;
         }
         int r = ioctl(fd, PERF_EVENT_IOC_SET_OUTPUT, cpu->sideband_fd) < 0 ? -errno : 0;
         if (r == 0)
-            r = keep(p->attach, fd);
+            r = keep(a, fd);
         if (r < 0) {
             close(fd);
             log_warn("a thread is not sampled tid=%u: %s", tid, strerrordesc_np(-r));
@@ -138,48 +180,188 @@ static int open_thread(struct pass *p, uint32_t tid)
     return 0;
 }
 
-/* A process's records, in the order of procfs_scan: the thread's FORK comes first. */
+/* ---- settled processes */
+
+static int compare_settled(const void *a, const void *b)
+{
+    const struct settled *x = a, *y = b;
+    return (x->pid > y->pid) - (x->pid < y->pid);
+}
+
+/* Of the pass before. */
+static const struct settled *find_settled(const struct attach *a, uint32_t pid)
+{
+    const struct settled key = {.pid = pid};
+    return a->settled_count
+               ? bsearch(&key, a->settled, a->settled_count, sizeof(key), compare_settled)
+               : NULL;
+}
+
+static void settle(struct pass *p, uint32_t pid, uint64_t time)
+{
+    if (p->settled_count == p->settled_room) {
+        size_t room = p->settled_room * 2 + 64;
+        struct settled *v = realloc(p->settled, room * sizeof(*v));
+        if (!v)
+            return; /* it is looked at again in the next pass */
+        p->settled = v;
+        p->settled_room = room;
+    }
+    p->settled[p->settled_count++] = (struct settled){pid, time};
+}
+
+/* ---- processes */
+
+static bool is_opened(const struct pass *p, uint32_t tid)
+{
+    for (size_t i = 0; i < p->opened_count; i++) {
+        if (p->opened[i] == tid)
+            return true;
+    }
+    return false;
+}
+
+/* Of what /proc says only that which concerns threads that have events: whom the collector knows is
+ * taken for sampled. */
 static int take(void *ctx, const struct record *record)
 {
     struct pass *p = ctx;
-    bool known = collector_knows_thread(p->collector, record->tid);
-    if (record->kind == RECORD_FORK && record->pid == record->tid)
-        p->skip = known || record->time > p->drained;
-    if (p->skip || (record->kind == RECORD_FORK && known))
+    const struct attach_config *c = &p->attach->config;
+    bool is_known = collector_knows_thread(c->collector, record->tid);
+    if (record->kind != RECORD_MMAP && !p->tell_all &&
+        (is_known ? record->kind == RECORD_FORK : !is_opened(p, record->tid)))
         return 0;
-    if (record->kind == RECORD_FORK && open_thread(p, record->tid) < 0) {
-        p->skip = record->pid == record->tid;
-        return 0;
-    }
-    return collector_take_record(p->collector, record);
+    return c->known(c->known_ctx, record);
 }
 
-static bool is_own(int proc_fd, const char *name)
+static void tell(struct pass *p, uint32_t pid, const uint32_t *opened, size_t count, bool all)
 {
-    struct stat st;
-    return isdigit((unsigned char)name[0]) && fstatat(proc_fd, name, &st, 0) == 0 &&
-           st.st_uid == geteuid();
+    p->opened = opened;
+    p->opened_count = count;
+    p->tell_all = all;
+    /* Gone or not readable: samples have what the kernel's records tell. */
+    procfs_scan_process(p->attach->config.proc_fd, (pid_t)pid, take, p, NULL);
 }
 
-void attach_scan(struct attach *attach, struct cpu *cpus, size_t count, uint64_t drained,
-                 struct collector *collector, int proc_fd)
+/* Opens the threads that are there now, but for those that records told of or may yet tell of.
+ * True: all were known. */
+static bool open_process(struct pass *p, uint32_t pid)
 {
-    drop_gone(attach);
-    struct pass pass = {attach, cpus, count, drained, collector, false};
-    int fd = openat(proc_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    _cleanup_closedir_ DIR *proc = fd < 0 ? NULL : fdopendir(fd);
-    if (!proc) {
-        log_warn("listing /proc: %s", strerrordesc_np(errno));
-        if (fd >= 0)
-            close(fd);
-        return;
-    }
-    struct dirent *d;
-    while ((d = readdir(proc))) {
-        uint32_t pid = (uint32_t)strtoul(d->d_name, NULL, 10);
-        if (!is_own(fd, d->d_name) || collector_knows_thread(collector, pid))
+    struct attach *a = p->attach;
+    char path[32];
+    snprintf(path, sizeof(path), "%u/task", pid);
+    ssize_t count = procfs_list(a->config.proc_fd, path, &a->tids, &a->tid_room);
+    size_t opened = 0, known = 0;
+    int error = 0;
+    for (ssize_t i = 0; i < count; i++) {
+        uint32_t tid = a->tids[i], ppid;
+        uint64_t start;
+        if (collector_knows_thread(a->config.collector, tid)) {
+            known++;
             continue;
-        /* Gone or not readable (a set-user-id program): the next one. */
-        procfs_scan_process(proc_fd, (pid_t)pid, take, &pass, NULL);
+        }
+        if (procfs_read_start(a->config.proc_fd, (pid_t)pid, (pid_t)tid, &ppid, &start) < 0 ||
+            start + TICK_NS > p->drained)
+            continue;
+        int r = open_thread(p, tid);
+        if (r == 0)
+            a->tids[opened++] = tid; /* in the place of one that has been looked at */
+        else if (r != -ESRCH)
+            error = r;
     }
+    if (opened)
+        tell(p, pid, a->tids, opened, false);
+    if (error && !opened) {
+        p->counts.refused++;
+        p->counts.example = (pid_t)pid;
+        p->counts.error = error;
+    }
+    return count > 0 && known == (size_t)count;
+}
+
+/* What a settled process has created inherits its events. If no record has told so for long, it was
+ * lost. */
+static bool is_inherited(struct pass *p, uint32_t pid, bool *ret_lost)
+{
+    uint32_t ppid;
+    uint64_t start;
+    if (procfs_read_start(p->attach->config.proc_fd, (pid_t)pid, (pid_t)pid, &ppid, &start) < 0)
+        return false;
+    const struct settled *parent = find_settled(p->attach, ppid);
+    *ret_lost = start + RECORD_LATE_NS < p->drained;
+    return parent && start > parent->time;
+}
+
+static void look_at(struct pass *p, uint32_t pid)
+{
+    bool known = collector_knows_thread(p->attach->config.collector, pid);
+    const struct settled *settled = known ? find_settled(p->attach, pid) : NULL;
+    bool lost = false;
+    if (!settled && !members_has(p->attach->members, pid))
+        return;
+    p->counts.processes++;
+    if (settled) {
+        settle(p, pid, settled->time);
+        if (p->stale)
+            tell(p, pid, NULL, 0, true);
+    } else if (!known && is_inherited(p, pid, &lost)) {
+        if (lost) {
+            tell(p, pid, NULL, 0, true);
+            settle(p, pid, p->drained);
+        } else {
+            p->all_settled = false;
+        }
+    } else if (open_process(p, pid)) {
+        settle(p, pid, p->drained);
+    } else {
+        p->all_settled = false;
+    }
+}
+
+static bool is_due(const struct attach *a, uint64_t drained, bool stale)
+{
+    int64_t every = members_are_few(a->members) ? LOOK_POD_NS : LOOK_NODE_NS;
+    return !a->looked || stale || drained > a->looked + (uint64_t)every;
+}
+
+bool attach_look(struct attach *attach, struct cpu *cpus, size_t count, uint64_t drained,
+                 bool stale)
+{
+    struct attach *a = attach;
+    if (!is_due(a, drained, stale))
+        return false;
+    a->looked = drained;
+    drop_gone(a);
+    /* Nothing comes to a tree but what inherits. */
+    if (a->config.whom == MEMBERS_TREE && a->all_settled && !stale)
+        return false;
+    struct pass p = {.attach = a,
+                     .cpus = cpus,
+                     .cpu_count = count,
+                     .drained = drained,
+                     .stale = stale,
+                     .all_settled = true};
+    const uint32_t *pids;
+    ssize_t n = members_list(a->members, &pids);
+    if (n < 0)
+        log_warn("listing /proc: %s", strerrordesc_np((int)-n));
+    for (ssize_t i = 0; i < n; i++)
+        look_at(&p, pids[i]);
+    qsort(p.settled, p.settled_count, sizeof(*p.settled), compare_settled);
+    free(a->settled);
+    a->settled = p.settled;
+    a->settled_count = p.settled_count;
+    a->all_settled = p.all_settled && p.counts.processes > 0;
+    a->counts = p.counts;
+    return true;
+}
+
+struct attach_counts attach_last_counts(const struct attach *attach)
+{
+    return attach->counts;
+}
+
+bool attach_is_over(const struct attach *attach)
+{
+    return attach->count == 0;
 }

@@ -34,8 +34,10 @@ struct entry {
 
 struct cgroups {
     struct entry *by_id;
-    int hierarchy; /* O_PATH fd of its root; -1: none */
+    int hierarchy; /* fd of its root; -1: none */
+    char mount[CGROUP_PATH_MAX];
     int64_t walked_ns;
+    uint64_t changes;
 };
 
 static void forget_all(struct cgroups *c)
@@ -77,6 +79,7 @@ int cgroups_add(struct cgroups *cgroups, uint64_t id, const char *path)
     e->id = id;
     memcpy(e->path, path, len);
     e->path[len] = 0;
+    cgroups->changes++;
     HASH_ADD(hh, cgroups->by_id, id, sizeof(e->id), e);
     return 0;
 }
@@ -96,23 +99,24 @@ static void walk(struct cgroups *c, int64_t now_ns)
         log_warn("walking the cgroup hierarchy stopped error=\"%s\"", err.text);
 }
 
-static int open_hierarchy(void)
+static int open_hierarchy(char mount[CGROUP_PATH_MAX])
 {
     _cleanup_(buf_free) struct buf text = {0};
     struct err err = {0};
-    char mount[CGROUP_PATH_MAX];
     if (fs_read_at(AT_FDCWD, "/proc/self/mountinfo", MOUNTINFO_MAX, &text, &err) < 0) {
-        log_warn("samples have no cgroups error=\"%s\"", err.text);
+        log_warn("cgroups are read from /proc, not from samples error=\"%s\"", err.text);
         return -1;
     }
     if (cgroup_find_mount((const char *)text.data, text.len, mount) < 0) {
         log_warn(
-            "samples have no cgroups: neither a perf_event nor a unified hierarchy is mounted");
+            "cgroups are read from /proc, not from samples: neither a perf_event nor a unified "
+            "hierarchy is mounted");
         return -1;
     }
     int fd = open(mount, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
-        log_warn("samples have no cgroups: opening %s: %s", mount, strerrordesc_np(errno));
+        log_warn("cgroups are read from /proc, not from samples: opening %s: %s", mount,
+                 strerrordesc_np(errno));
     return fd;
 }
 
@@ -121,7 +125,7 @@ int cgroups_new(struct cgroups **ret, struct err *err)
     struct cgroups *c = calloc(1, sizeof(*c));
     if (!c)
         return err_errno(err, -ENOMEM, "the table of cgroups");
-    c->hierarchy = open_hierarchy();
+    c->hierarchy = open_hierarchy(c->mount);
     walk(c, clock_ns(CLOCK_MONOTONIC));
     *ret = c;
     return 0;
@@ -162,4 +166,16 @@ int cgroups_each(struct cgroups *cgroups, int (*fn)(void *ctx, const struct reco
             return r;
     }
     return 0;
+}
+
+int cgroups_hierarchy(const struct cgroups *cgroups, const char **ret_mount)
+{
+    if (ret_mount)
+        *ret_mount = cgroups->mount;
+    return cgroups->hierarchy;
+}
+
+uint64_t cgroups_changes(const struct cgroups *cgroups)
+{
+    return cgroups->changes;
 }

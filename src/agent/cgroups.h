@@ -27,3 +27,10 @@ uint64_t cgroups_of_process(struct cgroups *cgroups, int proc_fd, pid_t pid);
 /* Tells each known cgroup as the record that made it known; for recordings. */
 int cgroups_each(struct cgroups *cgroups, int (*fn)(void *ctx, const struct record *record),
                  void *ctx);
+
+/* A descriptor of the root of the hierarchy that perf uses, which stays the table's, and where it
+ * is mounted; -1: there is none. */
+int cgroups_hierarchy(const struct cgroups *cgroups, const char **ret_mount);
+
+/* Grows whenever a cgroup becomes known. */
+uint64_t cgroups_changes(const struct cgroups *cgroups);

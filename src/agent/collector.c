@@ -294,7 +294,11 @@ static void add_held(void *ctx, const struct record *record, struct process *p, 
 static void take_sample(struct collector *c, const struct record *record)
 {
     if (record->pid == 0 && record->tid == 0) {
-        counter_add(c->counters, samples_idle, 1);
+        /* perf_event_pid() gives 0 for a task that is not in the event's pid namespace, too. */
+        if (c->config.outsiders)
+            counter_add(c->counters, samples_outsiders, 1);
+        else
+            counter_add(c->counters, samples_idle, 1);
         return;
     }
     turn_window(c, (int64_t)record->time + c->to_real_ns);
@@ -418,7 +422,7 @@ bool collector_take_stale(struct collector *collector)
 
 bool collector_knows_thread(const struct collector *collector, uint32_t tid)
 {
-    return processes_thread_name(collector->processes, tid)[0] != 0;
+    return processes_know_thread(collector->processes, tid);
 }
 
 size_t collector_processes(const struct collector *collector)

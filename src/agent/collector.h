@@ -34,7 +34,9 @@ struct collector_config {
     struct ksymbols *ksymbols; /* learns of kernel code that comes and goes; NULL: nobody does */
     struct tables *tables;     /* NULL: user stacks come from the kernel's callchain */
     bool cgroups_from_proc;    /* samples carry no ids */
-    int proc_fd;               /* of /proc; -1: the records are all there is (a recording) */
+    bool outsiders; /* samples without a pid are of processes outside our pid namespace, not of the
+                       idle task */
+    int proc_fd;    /* of /proc; -1: the records are all there is (a recording) */
     /* Is told what was read in /proc on the way; NULL: nobody. */
     void (*known)(void *ctx, const struct record *record);
     void *known_ctx;

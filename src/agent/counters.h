@@ -15,6 +15,7 @@
     X(samples_no_stack, "Samples without any frame.")                                              \
     X(samples_no_process, "Samples of a process that no record told of, not in /proc either.")     \
     X(samples_idle, "Samples of the idle task, dropped.")                                          \
+    X(samples_outsiders, "Samples of processes outside a sidecar's pid namespace, dropped.")       \
     X(lost_records, "Records that the kernel had no room for in a ring.")                          \
     X(lost_samples, "Samples that the kernel says it lost (LOST_SAMPLES).")                        \
     X(throttles, "Times the kernel paused an event for taking too much time.")                     \

@@ -29,10 +29,18 @@ static int map_ring(struct ring *ring, int fd, size_t bytes, int cpu, struct err
     return r;
 }
 
+/* Of the whole CPU, or what a target's events are led to. */
+static bool is_whole(const struct cpu_config *config, const struct event_features *features)
+{
+    return features->all_cpus && config->event.scope == EVENT_ALL;
+}
+
 static int open_sample(struct cpu *cpu, const struct cpu_config *config,
                        const struct event_features *features, struct err *err)
 {
-    int fd = event_open_sample(&config->event, features, -1, cpu->number, err);
+    int fd = is_whole(config, features)
+                 ? event_open_sample(&config->event, features, -1, cpu->number, err)
+                 : event_open_carrier(&config->event, features, false, cpu->number, err);
     if (fd < 0)
         return fd;
     cpu->sample_fd = fd;
@@ -42,8 +50,9 @@ static int open_sample(struct cpu *cpu, const struct cpu_config *config,
 static int open_both(struct cpu *cpu, const struct cpu_config *config,
                      const struct event_features *features, struct err *err)
 {
-    pid_t pid = features->all_cpus ? -1 : 0;
-    int fd = event_open_sideband(&config->event, features, pid, cpu->number, err);
+    int fd = is_whole(config, features)
+                 ? event_open_sideband(&config->event, features, -1, cpu->number, err)
+                 : event_open_carrier(&config->event, features, true, cpu->number, err);
     if (fd < 0)
         return fd;
     cpu->sideband_fd = fd;

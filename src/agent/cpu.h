@@ -11,8 +11,10 @@
 
 struct err;
 
-/* Sample rings hold stacks of 16 KiB each or more, sideband rings only text: half as large. Both
- * and their two header pages stay below a mebibyte. */
+/* Of the whole machine both events are the CPU's own; of a target they sample nothing and have the
+ * rings that the target's events write into. Sample rings hold stacks of 16 KiB each or more,
+ * sideband rings only text: half as large. Both and their two header pages stay below a mebibyte.
+ */
 struct cpu {
     int number;
     bool online;

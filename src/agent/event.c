@@ -21,6 +21,16 @@ static int open_event(struct perf_event_attr *attr, pid_t pid, int cpu)
     return fd < 0 ? -errno : fd;
 }
 
+static int open_scoped(const struct event_config *config, struct perf_event_attr *attr, int whom,
+                       int cpu)
+{
+    if (config->scope != EVENT_CGROUPS)
+        return open_event(attr, whom, cpu);
+    int fd = (int)syscall(SYS_perf_event_open, attr, whom, cpu, -1,
+                          PERF_FLAG_FD_CLOEXEC | PERF_FLAG_PID_CGROUP);
+    return fd < 0 ? -errno : fd;
+}
+
 static void describe_common(const struct event_config *config,
                             const struct event_features *features, struct perf_event_attr *attr)
 {
@@ -144,6 +154,8 @@ static int probe_scope(const struct event_config *config, struct event_features 
     } scopes[] = {{true, true}, {true, false}, {false, true}, {false, false}};
     int first = 0;
     for (size_t i = 0; i < ARRAY_LEN(scopes); i++) {
+        if (config->scope == (scopes[i].all_cpus ? EVENT_THREADS : EVENT_CGROUPS))
+            continue;
         f->all_cpus = scopes[i].all_cpus;
         f->kernel = scopes[i].kernel;
         int r = try_both(config, f);
@@ -179,6 +191,16 @@ static void probe_sample_type(const struct event_config *config, struct event_fe
         f->format = before;
 }
 
+/* Whether it is worth a word that a feature is not there. */
+static bool is_wanted(const struct event_config *config, size_t member)
+{
+    if (member == offsetof(struct event_features, all_cpus))
+        return config->scope != EVENT_THREADS;
+    if (member == offsetof(struct event_features, sample_cgroup))
+        return !config->no_cgroup_ids;
+    return true;
+}
+
 int event_probe(const struct event_config *config, struct event_features *ret, struct err *err)
 {
     struct event_features f = {
@@ -192,12 +214,13 @@ int event_probe(const struct event_config *config, struct event_features *ret, s
     probe_flag(config, &f, &f.build_id);
     probe_flag(config, &f, &f.cgroup_records);
     probe_flag(config, &f, &f.ksymbols);
-    probe_sample_type(config, &f, &f.sample_cgroup, PERF_SAMPLE_CGROUP, 0);
+    if (!config->no_cgroup_ids)
+        probe_sample_type(config, &f, &f.sample_cgroup, PERF_SAMPLE_CGROUP, 0);
     if (config->stack_bytes && arch_user_regs())
         probe_sample_type(config, &f, &f.user_stack, PERF_SAMPLE_REGS_USER | PERF_SAMPLE_STACK_USER,
                           arch_user_regs());
-#define X(member, name, without) \
-    if (!f.member)               \
+#define X(member, name, without)                                                 \
+    if (!f.member && is_wanted(config, offsetof(struct event_features, member))) \
         log_warn("kernel feature missing feature=%s fallback=\"%s\"", name, without);
     EVENT_FEATURES(X)
 #undef X
@@ -210,7 +233,7 @@ int event_open_sample(const struct event_config *config, const struct event_feat
 {
     struct perf_event_attr attr;
     describe_sample(config, features, &attr);
-    int fd = open_event(&attr, pid, cpu);
+    int fd = open_scoped(config, &attr, pid, cpu);
     return fd < 0 ? explain(fd, err) : fd;
 }
 
@@ -219,6 +242,18 @@ int event_open_sideband(const struct event_config *config, const struct event_fe
 {
     struct perf_event_attr attr;
     describe_sideband(config, features, &attr);
-    int fd = open_event(&attr, pid, cpu);
+    int fd = open_scoped(config, &attr, pid, cpu);
+    return fd < 0 ? explain(fd, err) : fd;
+}
+
+int event_open_carrier(const struct event_config *config, const struct event_features *features,
+                       bool news, int cpu, struct err *err)
+{
+    struct perf_event_attr attr;
+    describe_common(config, features, &attr);
+    attr.config = PERF_COUNT_SW_DUMMY;
+    attr.cgroup = news && features->all_cpus && features->cgroup_records;
+    attr.ksymbol = news && features->all_cpus && features->ksymbols;
+    int fd = open_event(&attr, features->all_cpus ? -1 : 0, cpu);
     return fd < 0 ? explain(fd, err) : fd;
 }

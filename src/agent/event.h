@@ -22,6 +22,13 @@ struct err;
     X(build_id, "mmap-build-id", "mappings are known by device and inode instead")              \
     X(exclude_idle, "exclude-idle", "samples of the idle task are dropped after they were taken")
 
+/* Of what samples are taken. */
+enum event_scope {
+    EVENT_ALL,     /* whatever runs on each CPU; where that is forbidden, as EVENT_THREADS */
+    EVENT_CGROUPS, /* of that only what is in those cgroups, or below, that events are opened for */
+    EVENT_THREADS, /* the threads that events are opened for, and all that they create */
+};
+
 struct event_features {
 #define X(member, name, without) bool member;
     EVENT_FEATURES(X)
@@ -33,17 +40,26 @@ struct event_config {
     uint64_t period_ns;   /* of CPU time from sample to sample */
     uint32_t stack_bytes; /* of the user stack in each sample; a multiple of 8 */
     uint32_t watermark;   /* bytes in the ring that wake the reader */
+    enum event_scope scope;
+    bool no_cgroup_ids; /* samples need not carry them: what hierarchy they are of is not seen */
 };
 
 /* Finds out by opening events, closed again, what there is; one log line for each feature that is
  * missing. Fails only if no event can be had at all: then the error says what would help. */
 int event_probe(const struct event_config *config, struct event_features *ret, struct err *err);
 
-/* A sampling event on `cpu`: of everything that runs there (`pid` -1), or of thread `pid` and all
- * that it creates. It counts from the start. Gives the fd. */
+/* A sampling event on `cpu`: of everything that runs there (`pid` -1), of thread `pid` and all that
+ * it creates, or with EVENT_CGROUPS of the cgroup whose directory is open as `pid`. It counts from
+ * the start. Gives the fd. */
 int event_open_sample(const struct event_config *config, const struct event_features *features,
                       pid_t pid, int cpu, struct err *err);
 
-/* An event that samples nothing and reports mappings, names, forks, exits and cgroups of `cpu`. */
+/* An event that samples nothing and reports mappings, names, forks, exits and cgroups of `cpu`;
+ * `pid` as above. */
 int event_open_sideband(const struct event_config *config, const struct event_features *features,
                         pid_t pid, int cpu, struct err *err);
+
+/* An event that samples nothing and has the ring that a target's events on `cpu` write into. With
+ * EVENT_CGROUPS, `news` makes it tell of cgroups and kernel code that come, whoever makes them. */
+int event_open_carrier(const struct event_config *config, const struct event_features *features,
+                       bool news, int cpu, struct err *err);

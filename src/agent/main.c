@@ -80,9 +80,16 @@ static void wait_for_end(const struct command_line *line, struct agent *agent, i
         if (duration_ns && left_ms <= 0)
             return;
         int timeout = !duration_ns ? -1 : left_ms > 3600000 ? 3600000 : (int)left_ms;
-        struct pollfd p = {.fd = signals, .events = POLLIN};
+        struct pollfd p[] = {{.fd = signals, .events = POLLIN},
+                             {.fd = agent_ended_fd(agent), .events = POLLIN}};
         struct signalfd_siginfo info;
-        if (poll(&p, 1, timeout) <= 0 || read(signals, &info, sizeof(info)) != sizeof(info))
+        if (poll(p, ARRAY_LEN(p), timeout) <= 0)
+            continue;
+        if (p[1].revents) {
+            log_info("stopping: the process to be sampled is gone, and all that it created");
+            return;
+        }
+        if (read(signals, &info, sizeof(info)) != sizeof(info))
             continue;
         if (info.ssi_signo != SIGHUP) {
             log_info("stopping signal=%s", sigabbrev_np((int)info.ssi_signo));

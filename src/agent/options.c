@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "agent/target.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
@@ -59,6 +60,24 @@ static const struct option_def defs[] = {
     {"realtime", OPTION_BOOL, AT(realtime), NULL, "true", 0, 0, "Sampling",
      "Run the sampling thread at SCHED_FIFO where allowed, so that a loaded machine loses no "
      "records."},
+
+    {"pid", OPTION_STRING, AT(pid), "PID", NULL, 0, 0, "Target",
+     "Sample only this process: all its threads, what it has created and what it creates. Ends "
+     "when "
+     "all of that is gone."},
+    {"cgroup", OPTION_STRING, AT(cgroup), "PATH", NULL, 0, 0, "Target",
+     "Sample only what is in this cgroup or below: a path below the root of the hierarchy that "
+     "perf "
+     "uses (perf_event, else the unified one), or the directory itself."},
+    {"container", OPTION_STRING, AT(container), "ID", NULL, 0, 0, "Target",
+     "Sample only this container: its id, or how that begins. Waits for it, also when it is "
+     "restarted under the same id."},
+    {"pod", OPTION_STRING, AT(pod), "POD", NULL, 0, 0, "Target",
+     "Sample only the containers of this pod, those that come later, too: NAMESPACE/NAME or its "
+     "uid. Waits for it."},
+    {"sidecar", OPTION_BOOL, AT(sidecar), NULL, "false", 0, 0, "Target",
+     "Sample the pod that podflamed itself is in, which has shareProcessNamespace: true. The log "
+     "says what it cannot see, and what to set in the pod."},
 
     {"kubelet-url", OPTION_STRING, AT(kubelet_url), "URL", NULL, 0, 0, "Pods",
      "Where kubelet says what this node runs, as in https://127.0.0.1:10250; by default port 10250 "
@@ -127,7 +146,9 @@ const struct option_set agent_option_set = {
         "kernel 5.8: CAP_SYS_ADMIN) lets it sample all CPUs, CAP_SYS_PTRACE read other users' "
         "mappings and files, CAP_SYSLOG name kernel functions, CAP_SYS_NICE keep up under full "
         "load, CAP_IPC_LOCK map its rings. Without any of them it samples the processes of the "
-        "user that runs it.",
+        "user that runs it.\n\n"
+        "With one of --pid, --cgroup, --container, --pod and --sidecar it samples only that, and "
+        "nothing else on the machine costs anything.",
     .man_tail =
         ".SH SIGNALS\n.TP\n.BR SIGTERM \", \" SIGINT\nShip the window at hand, and stop.\n"
         ".TP\n.B SIGHUP\nRead the settings again. log\\-level, server and server\\-ca take effect "
@@ -148,6 +169,16 @@ static int check_selectors(const char *name, const char *text, struct err *err)
     return r < 0 ? err_wrap(err, r, "%s", name) : 0;
 }
 
+int agent_options_target(const struct agent_options *options, struct target *ret, struct err *err)
+{
+    const struct target_words words = {.pid = options->pid,
+                                       .cgroup = options->cgroup,
+                                       .container = options->container,
+                                       .pod = options->pod,
+                                       .sidecar = options->sidecar};
+    return target_choose(&words, ret, err);
+}
+
 int agent_options_check(const struct agent_options *options, struct err *err)
 {
     enum log_level level;
@@ -162,6 +193,11 @@ int agent_options_check(const struct agent_options *options, struct err *err)
                        (unsigned long long)options->stack_bytes);
     if (options->stack_bytes * 2 > options->ring_bytes)
         return err_set(err, -EINVAL, "ring-bytes must be at least twice stack-bytes");
+    struct target target;
+    if ((r = agent_options_target(options, &target, err)) < 0)
+        return r;
+    if (target.kind != TARGET_NODE && options->replay)
+        return err_set(err, -EINVAL, "a replay has what was recorded: it takes no target");
     if (options->record && options->replay)
         return err_set(err, -EINVAL, "record and replay exclude each other");
     r = check_selectors("include", options->include, err);

@@ -93,6 +93,7 @@ int pod_sources_start(const struct agent_options *options, struct counters *coun
                       struct pod_sources *ret, struct err *err)
 {
     struct pod_sources *p = ret;
+    p->own_pod = is_off(options->pod_info) ? NULL : downward_own_uid();
     int r = pods_new(NULL, &p->pods, err);
     if (r == 0 && options->include)
         r = selectors_parse(options->include, &p->include, err);

@@ -14,6 +14,8 @@ struct pod_sources {
     struct sources *sources;
     struct selectors *include, *exclude;
     struct identity *identity;
+    const char
+        *own_pod; /* the uid of the pod we are in, as the downward API has it; NULL: unknown */
 };
 
 /* The node's name as Kubernetes has it, or as it is set; NULL: neither. */

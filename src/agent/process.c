@@ -388,6 +388,13 @@ static void drop_with_threads(struct processes *ps, struct entry *e)
     drop(ps, e);
 }
 
+bool processes_know_thread(const struct processes *processes, uint32_t tid)
+{
+    struct thread *t;
+    HASH_FIND(hh, processes->by_tid, &tid, sizeof(tid), t);
+    return t;
+}
+
 const char *processes_thread_name(const struct processes *processes, uint32_t tid)
 {
     struct thread *t;

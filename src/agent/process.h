@@ -55,6 +55,9 @@ struct process *processes_get(struct processes *processes, uint32_t pid, uint64_
 struct process *processes_keep(struct processes *processes, const struct process *process);
 void processes_let_go(struct processes *processes, struct process **kept);
 
+/* Whether a record told that the thread is there. */
+bool processes_know_thread(const struct processes *processes, uint32_t tid);
+
 /* The name that thread goes by; "" if unknown. */
 const char *processes_thread_name(const struct processes *processes, uint32_t tid);
 

@@ -253,3 +253,48 @@ int procfs_scan_maps(int proc_fd, pid_t pid, procfs_fn fn, void *ctx, struct err
 {
     return scan_one(proc_fd, pid, true, fn, ctx, err);
 }
+
+int procfs_read_start(int proc_fd, pid_t pid, pid_t tid, uint32_t *ret_ppid, uint64_t *ret_start)
+{
+    _cleanup_(scan_free) struct scan scan;
+    scan_init(&scan, NULL, NULL);
+    char name[40];
+    snprintf(name, sizeof(name), "%d/task/%d", pid, tid);
+    _cleanup_close_ int dir = openat(proc_fd, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return dir < 0 ? -errno : read_stat(&scan, dir, ret_ppid, ret_start);
+}
+
+static int put_number(uint32_t **numbers, size_t *room, size_t count, uint32_t number)
+{
+    if (count == *room) {
+        size_t more = *room * 2 + 64;
+        uint32_t *v = realloc(*numbers, more * sizeof(*v));
+        if (!v)
+            return -ENOMEM;
+        *numbers = v;
+        *room = more;
+    }
+    (*numbers)[count] = number;
+    return 0;
+}
+
+ssize_t procfs_list(int dirfd, const char *path, uint32_t **numbers, size_t *room)
+{
+    int fd = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    _cleanup_closedir_ DIR *dir = fdopendir(fd);
+    if (!dir) {
+        close(fd);
+        return -ENOMEM;
+    }
+    size_t count = 0;
+    struct dirent *d;
+    while ((d = readdir(dir))) {
+        uint32_t number;
+        int r = parse_pid(d->d_name, &number) ? put_number(numbers, room, count++, number) : 0;
+        if (r < 0)
+            return r;
+    }
+    return (ssize_t)count;
+}

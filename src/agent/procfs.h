@@ -22,3 +22,11 @@ int procfs_scan_process(int proc_fd, pid_t pid, procfs_fn fn, void *ctx, struct 
 
 /* Only its mappings: mprotect(2) makes memory executable without a record. */
 int procfs_scan_maps(int proc_fd, pid_t pid, procfs_fn fn, void *ctx, struct err *err);
+
+/* When a thread (`tid`; the process itself: its pid) was created, of the records' clock and to a
+ * clock tick, and the pid of its process's parent. -ENOENT if it is gone. */
+int procfs_read_start(int proc_fd, pid_t pid, pid_t tid, uint32_t *ret_ppid, uint64_t *ret_start);
+
+/* The numbers in a directory such as /proc or /proc/PID/task, in its order; `*numbers`, grown with
+ * realloc(3), has room for `*room`. How many there are, or -errno. */
+ssize_t procfs_list(int dirfd, const char *path, uint32_t **numbers, size_t *room);

@@ -13,10 +13,10 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "agent/attach.h"
 #include "agent/cgroups.h"
 #include "agent/counters.h"
 #include "agent/dump_size.h"
+#include "agent/follow.h"
 #include "agent/hotplug.h"
 #include "agent/merge.h"
 #include "agent/peek.h"
@@ -37,8 +37,7 @@
  * paused just then, some milliseconds. Younger records wait for the next turn. */
 #define SLACK_NS (5 * (uint64_t)NS_PER_MS)
 
-#define CPUS_MAX  4096
-#define ATTACH_NS NS_PER_SEC
+#define CPUS_MAX 4096
 
 struct sampler {
     struct sampler_config config;
@@ -48,7 +47,7 @@ struct sampler {
     struct collector *collector;
     struct recorder *recorder;
     struct hotplug *hotplug;
-    struct attach *attach;
+    struct follow *follow;
     struct peek *peek;
     struct dump_size dump;
     struct cpu *cpus;
@@ -57,9 +56,9 @@ struct sampler {
     size_t ring_count;
     struct merge merge;
     int proc_fd, epoll_fd, stop_fd;
-    int64_t attached_ns, drained_ns;
+    int64_t drained_ns;
     pthread_t thread;
-    bool started;
+    bool started, ended;
     _Atomic uint32_t online, stack_bytes;
     _Atomic size_t processes, ring_bytes;
     _Atomic uint64_t drains;
@@ -120,7 +119,8 @@ static void change_cpu(void *ctx, size_t cpu, bool online)
     struct err err = {0};
     if (!online) {
         drain(s, (uint64_t)clock_ns(CLOCK_MONOTONIC)); /* its last records, before they go */
-        cpu_close(&s->cpus[cpu]);                      /* a closed fd leaves epoll by itself */
+        follow_close_cpu(s->follow, (int)cpu);
+        cpu_close(&s->cpus[cpu]); /* a closed fd leaves epoll by itself */
         log_info("CPU went offline cpu=%zu", cpu);
     } else if (open_cpu(s, cpu, &err) < 0) {
         log_warn("a CPU is not sampled error=\"%s\"", err.text);
@@ -167,7 +167,8 @@ static void reopen_samples(struct sampler *s)
     uint32_t before = s->config.cpu.event.stack_bytes;
     s->config.cpu.event.stack_bytes = s->dump.bytes;
     drain(s, (uint64_t)clock_ns(CLOCK_MONOTONIC));
-    for (size_t i = 0; i < s->cpu_count; i++) {
+    bool is_done = follow_set_stack_bytes(s->follow, s->dump.bytes, s->cpus, s->cpu_count);
+    for (size_t i = 0; i < s->cpu_count && !is_done; i++) {
         struct err err = {0};
         if (!s->cpus[i].online)
             continue;
@@ -225,11 +226,14 @@ static void turn(struct sampler *s)
     collector_tick(s->collector, until, clock_monotonic_to_real());
     if (s->dump.bytes != s->config.cpu.event.stack_bytes)
         reopen_samples(s);
-    if (collector_take_stale(s->collector))
+    bool stale = collector_take_stale(s->collector);
+    if (!follow_is_whole(s->follow))
+        follow_turn(s->follow, s->cpus, s->cpu_count, until, stale);
+    else if (stale)
         scan(s);
-    if (s->attach && (int64_t)until - s->attached_ns > ATTACH_NS) {
-        attach_scan(s->attach, s->cpus, s->cpu_count, until, s->collector, s->proc_fd);
-        s->attached_ns = (int64_t)until;
+    if (!s->ended && follow_is_over(s->follow)) {
+        s->ended = true;
+        s->config.ended(s->config.ended_ctx);
     }
 }
 
@@ -262,7 +266,7 @@ static void *run_first(void *arg)
     pthread_setname_np(pthread_self(), "sampler");
     if (s->config.realtime)
         priority_raise_sampler();
-    if (s->features.all_cpus)
+    if (follow_is_whole(s->follow))
         scan(s);
     return run(arg);
 }
@@ -310,7 +314,7 @@ static void free_sampler(struct sampler *s)
         if (recorder_close(&s->recorder, &err) < 0)
             log_err("the recording is cut error=\"%s\"", err.text);
     }
-    attach_free(&s->attach);
+    follow_free(&s->follow);
     for (size_t i = 0; i < s->cpu_count && s->cpus; i++)
         cpu_close(&s->cpus[i]);
     free(s->cpus);
@@ -358,11 +362,12 @@ static int begin(struct sampler *s, const struct collector_sinks *sinks, struct 
     if (s->proc_fd < 0 || s->epoll_fd < 0 || s->stop_fd < 0)
         return err_errno(err, -errno, "the sampler's descriptors");
     watch(s, s->stop_fd);
-    int r = event_probe(&s->config.cpu.event, &s->features, err);
+    int r = cgroups_new(&s->cgroups, err);
+    if (r == 0)
+        r = follow_new(&s->config.target, s->proc_fd, s->cgroups, &s->config.cpu.event,
+                       &s->features, &s->follow, err);
     if (r == 0)
         r = hotplug_open(&s->hotplug, err);
-    if (r == 0)
-        r = cgroups_new(&s->cgroups, err);
     if (r == 0)
         r = peek_start(s->counters, &s->peek, err);
     if (r < 0)
@@ -375,6 +380,7 @@ static int begin(struct sampler *s, const struct collector_sinks *sinks, struct 
     c->chain_max = read_chain_max();
     c->regs_mask = s->features.format.regs_user;
     c->cgroups_from_proc = !s->features.sample_cgroup;
+    c->outsiders = s->config.target.kind == TARGET_SIDECAR;
     c->known = record_known;
     c->known_ctx = s;
     c->peek = read_memory;
@@ -392,8 +398,9 @@ static int begin(struct sampler *s, const struct collector_sinks *sinks, struct 
         return r;
     if (s->recorder)
         cgroups_each(s->cgroups, record_cgroup, s);
-    return s->features.all_cpus ? 0
-                                : attach_new(&s->config.cpu.event, &s->features, &s->attach, err);
+    struct follow_sink sink = {.collector = s->collector, .known = know, .ctx = s};
+    return follow_is_whole(s->follow) ? 0
+                                      : follow_start(s->follow, &sink, s->cpus, s->cpu_count, err);
 }
 
 int sampler_start(const struct sampler_config *config, const struct collector_sinks *sinks,

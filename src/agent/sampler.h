@@ -7,6 +7,7 @@
 
 #include "agent/collector.h"
 #include "agent/cpu.h"
+#include "agent/target.h"
 
 struct counters;
 struct err;
@@ -17,8 +18,12 @@ struct sampler_config {
     struct collector_config collector; /* proc_fd, regs_mask and cgroups_from_proc are filled in */
     uint32_t stack_bytes_max; /* what event.stack_bytes may grow to; it begins there and never goes
                                  below */
-    bool realtime;            /* run at SCHED_FIFO where allowed */
-    const char *record;       /* file for a recording, or NULL */
+    struct target target;     /* its texts must stay */
+    /* Called on the sampler's thread, once, when the target is gone for good: a process. */
+    void (*ended)(void *ctx);
+    void *ended_ctx;
+    bool realtime;      /* run at SCHED_FIFO where allowed */
+    const char *record; /* file for a recording, or NULL */
 };
 
 /* Opens the events; when it returns 0, samples are being taken. The sinks are called on the

@@ -1,157 +1,189 @@
-// cri.mjs: does what kubelet does to a container runtime, by the Container Runtime Interface.
-//   node cri.mjs SOCKET start NAMESPACE POD UID CGROUP-PARENT LOGS CONTAINER IMAGE ARGV...
-//       starts a pod of one container, and lays out its logs in LOGS/pods and LOGS/containers; prints
-//       the ids of sandbox and container
-//   node cri.mjs SOCKET churn COUNT SECONDS CGROUP-PARENT LOGS IMAGE
-//       starts so many pods (churn/churn-NUMBER) within that time, at random, and removes each after
-//       some tenths of a second, or some seconds; each sets its process's name to its own, and burns
-//       CPU. Prints how many ran.
-//   node cri.mjs SOCKET remove SANDBOX
-//   node cri.mjs SOCKET remove-all
-import { randomUUID } from "node:crypto";
-import { mkdirSync, symlinkSync } from "node:fs";
-import http2 from "node:http2";
-import net from "node:net";
-import path from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
+// cri.mjs: a little of what kubelet says to a container runtime, over its socket (CRI v1), for tests that
+// need real pods.
+//   cri.mjs SOCKET pod NAME NAMESPACE UID CGROUP_PARENT [LOGS] starts a pod on the host's network, prints its id; its
+//       label app is its name up to the first dash. Logs are laid out as kubelet does, in LOGS/pods and LOGS/containers.
+//   cri.mjs SOCKET container POD NAME IMAGE SPEC COMMAND...    starts a container in it, prints its id; SPEC is JSON:
+//       user, pid ("pod" or "container"), add, drop, seccomp ("RuntimeDefault" or "Unconfined"), mounts {to: from}
+//   cri.mjs SOCKET stop CONTAINER SECONDS
+//   cri.mjs SOCKET remove POD
+//   cri.mjs SOCKET churn COUNT SECONDS CGROUP_PARENT LOGS IMAGE   starts so many pods (churn/churn-NUMBER) within that
+//       time, at random, and removes each after some tenths of a second, or some seconds; each calls its thread like
+//       itself, and burns CPU
+//   cri.mjs SOCKET remove-all                                  stops and removes all pods
+import { randomUUID } from 'node:crypto';
+import fs from 'node:fs';
+import http2 from 'node:http2';
+import net from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 
-const [socket, command, ...rest] = process.argv.slice(2);
-const client = http2.connect("http://localhost", { createConnection: () => net.connect(socket) });
+// ---- protobuf: what a message is made of (https://protobuf.dev/programming-guides/encoding)
 
-// ---- protobuf, as far as these messages need it
+const varint = (n) => {
+    const bytes = [];
+    for (n = BigInt(n); n > 127n; n >>= 7n) bytes.push(Number(n & 127n) | 128);
+    return Buffer.from([...bytes, Number(n)]);
+};
+const number = (field, n) => Buffer.concat([varint(field << 3), varint(n)]);
+const bytes = (field, b) => Buffer.concat([varint((field << 3) | 2), varint(b.length), b]);
+const text = (field, s) => bytes(field, Buffer.from(s));
+const join = (parts) => Buffer.concat(parts.flat(Infinity));
+const message = (field, ...parts) => bytes(field, join(parts));
+const map = (field, pairs) =>
+    Object.entries(pairs).map(([key, value]) => message(field, text(1, key), text(2, value)));
 
-function varint(number) {
-  const bytes = [];
-  for (; number > 127; number = Math.floor(number / 128)) bytes.push((number % 128) | 128);
-  return Buffer.from([...bytes, number]);
-}
-
-// A field: a number, a text, or a message (a Buffer).
-function field(id, value) {
-  if (typeof value === "number") return Buffer.concat([varint(id * 8), varint(value)]);
-  const bytes = Buffer.from(value);
-  return Buffer.concat([varint(id * 8 + 2), varint(bytes.length), bytes]);
-}
-
-const message = (...fields) => Buffer.concat(fields);
-const map = (id, object) =>
-  message(...Object.entries(object).map(([key, value]) => field(id, message(field(1, key), field(2, value)))));
-
-// The first text or message with that id; all with `fields`.
-function fields(bytes, id) {
-  const found = [];
-  let at = 0;
-  const number = () => {
-    let value = 0;
-    for (let scale = 1; ; scale *= 128) {
-      const byte = bytes[at++];
-      value += (byte & 127) * scale;
-      if (byte < 128) return value;
+function* fields(buffer) {
+    let at = 0;
+    const read = () => {
+        let value = 0n;
+        for (let shift = 0n; ; shift += 7n) {
+            const byte = buffer[at++];
+            value |= BigInt(byte & 127) << shift;
+            if (byte < 128) return Number(value);
+        }
+    };
+    while (at < buffer.length) {
+        const key = read();
+        if ((key & 7) === 0) yield [key >> 3, read()];
+        else if ((key & 7) === 2) {
+            const length = read();
+            yield [key >> 3, buffer.subarray(at, (at += length))];
+        } else throw new Error(`wire type ${key & 7}`);
     }
-  };
-  while (at < bytes.length) {
-    const key = number();
-    const value = number();
-    if (key % 8 === 2) at += value;
-    else if (key % 8 !== 0) throw new Error(`wire type ${key % 8}`);
-    if (Math.floor(key / 8) === id && key % 8 === 2) found.push(bytes.subarray(at - value, at));
-  }
-  return found;
 }
-const text = (bytes, id) => fields(bytes, id)[0]?.toString() ?? "";
+const first = (buffer, field) => [...fields(buffer)].find(([f]) => f === field)?.[1];
 
-function call(method, body) {
-  const frame = Buffer.concat([Buffer.alloc(5), body]);
-  frame.writeUInt32BE(body.length, 1);
-  return new Promise((resolve, reject) => {
-    const request = client.request({
-      ":method": "POST",
-      ":path": `/runtime.v1.RuntimeService/${method}`,
-      "content-type": "application/grpc",
-      te: "trailers",
+// ---- gRPC: one message there, one back, five bytes in front of each
+
+const [socket, verb, ...args] = process.argv.slice(2);
+const client = http2.connect('http://localhost', { createConnection: () => net.connect(socket) });
+
+const call = (method, body) =>
+    new Promise((resolve, reject) => {
+        const request = client.request({
+            ':method': 'POST',
+            ':path': `/runtime.v1.RuntimeService/${method}`,
+            'content-type': 'application/grpc',
+            te: 'trailers',
+        });
+        const chunks = [];
+        let status;
+        const look = (headers) => {
+            if (headers['grpc-status'] !== undefined) status = headers;
+        };
+        request.on('response', look).on('trailers', look).on('error', reject);
+        request.on('data', (chunk) => chunks.push(chunk));
+        request.on('end', () => {
+            if (status?.['grpc-status'] !== '0')
+                return reject(new Error(`${method}: ${status?.['grpc-message'] ?? 'no answer'}`));
+            resolve(Buffer.concat(chunks).subarray(5));
+        });
+        const head = Buffer.alloc(5);
+        head.writeUInt32BE(body.length, 1);
+        request.end(Buffer.concat([head, body]));
     });
-    const chunks = [];
-    let status = {};
-    request.on("response", (headers) => (status = headers));
-    request.on("trailers", (headers) => (status = headers));
-    request.on("data", (chunk) => chunks.push(chunk));
-    request.on("error", reject);
-    request.on("end", () => {
-      if (status["grpc-status"] === "0") resolve(Buffer.concat(chunks).subarray(5));
-      else reject(new Error(`${method}: ${status["grpc-status"]} ${status["grpc-message"]}`));
-    });
-    request.end(frame);
-  });
-}
 
-// ---- what kubelet does
+// ---- pods; numbers of fields: cri-api's pkg/apis/runtime/v1/api.proto
 
-async function start(namespace, pod, uid, parent, logs, name, image, ...argv) {
-  const podDir = path.join(logs, "pods", `${namespace}_${pod}_${uid}`);
-  mkdirSync(path.join(podDir, name), { recursive: true });
-  mkdirSync(path.join(logs, "containers"), { recursive: true });
-  const labels = {
-    app: pod.split("-")[0],
-    "io.kubernetes.pod.name": pod,
-    "io.kubernetes.pod.namespace": namespace,
-    "io.kubernetes.pod.uid": uid,
-  };
-  const hostNetwork = 2;
-  const sandboxConfig = message(
-    field(1, message(field(1, pod), field(2, uid), field(3, namespace))),
-    field(3, podDir),
-    map(6, labels),
-    field(8, message(field(1, `${parent}/pod${uid}`), field(2, field(1, field(1, hostNetwork))))),
-  );
-  const sandbox = text(await call("RunPodSandbox", field(1, sandboxConfig)), 1);
-  const { app, ...own } = labels; // a container has but the pod's names
-  const containerConfig = message(
-    field(1, field(1, name)),
-    field(2, field(1, image)),
-    ...argv.map((word) => field(3, word)),
-    map(9, { ...own, "io.kubernetes.container.name": name }),
-    field(11, `${name}/0.log`),
-  );
-  const container = text(
-    await call("CreateContainer", message(field(1, sandbox), field(2, containerConfig), field(3, sandboxConfig))),
-    1,
-  );
-  await call("StartContainer", field(1, container));
-  symlinkSync(
-    path.join(podDir, name, "0.log"),
-    path.join(logs, "containers", `${pod}_${namespace}_${name}-${container}.log`),
-  );
-  return [sandbox, container];
-}
+const NETWORK_OF_NODE = 2;
+const PID = { pod: 0, container: 1 };
+const SECCOMP = { RuntimeDefault: 0, Unconfined: 1 };
 
-async function startOne(...args) {
-  console.log(...(await start(...args)));
-}
+const logsOf = ([name, namespace, uid, , logs]) => `${logs}/pods/${namespace}_${name}_${uid}`;
 
-async function churn(count, seconds, parent, logs, image) {
-  const burn = "echo -n $0 >/proc/self/comm; while :; do :; done";
-  const one = async (number) => {
+const sandbox = ([name, namespace, uid, parent, logs]) => [
+    message(1, text(1, name), text(2, uid), text(3, namespace)),
+    logs ? text(3, logsOf([name, namespace, uid, parent, logs])) : [],
+    map(6, {
+        app: name.split('-')[0],
+        'io.kubernetes.pod.name': name,
+        'io.kubernetes.pod.namespace': namespace,
+        'io.kubernetes.pod.uid': uid,
+    }),
+    message(8, text(1, parent), message(2, message(1, number(1, NETWORK_OF_NODE)), message(9, number(1, 0)))),
+];
+
+const container = ([, , , , logs], name, image, spec, command) => [
+    message(1, text(1, name)),
+    message(2, text(1, image)),
+    command.map((word) => text(3, word)),
+    Object.entries(spec.mounts ?? {}).map(([to, from]) => message(7, text(1, to), text(2, from))),
+    map(9, { 'io.kubernetes.container.name': name }),
+    logs ? text(11, `${name}/0.log`) : [],
+    message(
+        15,
+        message(
+            2,
+            message(1, (spec.add ?? []).map((cap) => text(1, cap)), (spec.drop ?? []).map((cap) => text(2, cap))),
+            message(3, number(1, NETWORK_OF_NODE), number(2, PID[spec.pid ?? 'pod'])),
+            message(5, number(1, spec.user ?? 0)),
+            message(15, number(1, SECCOMP[spec.seccomp ?? 'RuntimeDefault'])),
+        ),
+    ),
+];
+
+const startPod = async (words) => first(await call('RunPodSandbox', message(1, sandbox(words))), 1).toString();
+
+const startContainer = async (pod, words, name, image, spec, command) => {
+    const [podName, namespace, , , logs] = words;
+    if (logs) {
+        fs.mkdirSync(`${logsOf(words)}/${name}`, { recursive: true });
+        fs.mkdirSync(`${logs}/containers`, { recursive: true });
+    }
+    const made = await call(
+        'CreateContainer',
+        join([text(1, pod), message(2, container(words, name, image, spec, command)), message(3, sandbox(words))]),
+    );
+    const id = first(made, 1);
+    await call('StartContainer', bytes(1, id));
+    if (logs) fs.symlinkSync(`${logsOf(words)}/${name}/0.log`, `${logs}/containers/${podName}_${namespace}_${name}-${id}.log`);
+    return id.toString();
+};
+
+const remove = async (pod) => {
+    await call('StopPodSandbox', text(1, pod));
+    await call('RemovePodSandbox', text(1, pod));
+};
+
+const comeAndGo = async (number, seconds, parent, logs, image) => {
+    const burn = 'echo -n $0 >/proc/self/comm; while :; do :; done';
+    const uid = randomUUID();
+    const words = [`churn-${number}`, 'churn', uid, `${parent}/pod${uid}`, logs];
     await sleep(Math.random() * seconds * 1000);
-    const name = `churn-${number}`;
-    const [sandbox] = await start("churn", name, randomUUID(), parent, logs, "main", image, "/bin/sh", "-c", burn, name);
+    const pod = await startPod(words);
+    await startContainer(pod, words, 'main', image, {}, ['/bin/sh', '-c', burn, words[0]]);
     await sleep(100 + Math.random() ** 2 * 6000);
-    await remove(sandbox);
-    return name;
-  };
-  const names = await Promise.all(Array.from({ length: Number(count) }, (_, i) => one(i + 1)));
-  console.log(names.length);
-}
+    await remove(pod);
+};
 
-async function remove(sandbox) {
-  await call("StopPodSandbox", field(1, sandbox));
-  await call("RemovePodSandbox", field(1, sandbox));
-}
+const verbs = {
+    async pod(...words) {
+        console.log(`${await startPod(words)} ${words.join(' ')}`);
+    },
+    // POD: the line that `pod` printed.
+    async container(pod, name, image, spec, ...command) {
+        const [id, ...words] = pod.split(' ');
+        console.log(await startContainer(id, words, name, image, JSON.parse(spec), command));
+    },
+    async remove(pod) {
+        await remove(pod.split(' ')[0]);
+    },
+    async churn(count, ...rest) {
+        await Promise.all(Array.from({ length: Number(count) }, (_, i) => comeAndGo(i + 1, ...rest)));
+    },
+    async stop(id, seconds) {
+        await call('StopContainer', join([text(1, id), number(2, seconds)]));
+    },
+    async 'remove-all'() {
+        for (const [field, pod] of fields(await call('ListPodSandbox', Buffer.alloc(0)))) {
+            if (field === 1) await remove(first(pod, 1).toString());
+        }
+    },
+};
 
-async function removeAll() {
-  const list = await call("ListPodSandbox", Buffer.alloc(0));
-  for (const sandbox of fields(list, 1)) await remove(text(sandbox, 1));
+try {
+    await verbs[verb](...args);
+} catch (error) {
+    console.error(`cri.mjs ${verb}: ${error.message}`);
+    process.exitCode = 1;
 }
-
-const commands = { start: startOne, churn, remove, "remove-all": removeAll };
-await commands[command](...rest);
 client.close();

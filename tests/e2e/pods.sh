@@ -2,23 +2,37 @@
 # pods.sh: pods of a real container runtime (containerd) on this machine: the samples of each carry its
 # namespace, pod and container, by the runtime's socket alone and by the log directories alone; what
 # is excluded is in no batch.
-# shellcheck source=tests/e2e/kit.sh disable=SC2317
+# shellcheck source=tests/e2e/kit.sh disable=SC2119,SC2317
 . "${top_srcdir:?}/tests/e2e/kit.sh"
+# shellcheck source=tests/e2e/containerd.sh
+. "${top_srcdir:?}/tests/e2e/containerd.sh"
 begin podflamed podflame-server
 need_root
-# shellcheck source=tests/e2e/runtime.sh
-. "$e2e/runtime.sh"
-start_runtime
+need_containerd
+test_cleanup() { stop_containerd; }
+logs=$dir/log
+
+# start_pod POD NAMESPACE UID CONTAINER SECONDS: its program burns CPU. The pod is in $dir/POD.pod, its
+# container's id in $dir/POD.id.
+start_pod() {
+    local pod burn="t=\$((\$(date +%s) + $5)); while [ \$(date +%s) -lt \$t ]; do i=0; while [ \$i -lt 20000 ]; do i=\$((i + 1)); done; done; exec sleep 1000"
+    pod=$(run_pod "$1" "$2" "$3" "$logs") || bail "no pod $1"
+    echo "$pod" >"$dir/$1.pod"
+    run_container "$pod" "$4" '{}' /bin/sh -c "$burn" >"$dir/$1.id" || bail "no container in $1"
+}
+
+start_containerd
 # Tests run side by side, and each agent sees the whole machine.
 web_uid=$(printf '5b2f8a2e-6c3d-4a0e-9a57-%012x' $$)
 db_uid=$(printf '9e1f0c7a-1111-4222-8333-%012x' $$)
 late_uid=$(printf '77777777-8888-4999-aaaa-%012x' $$)
-start_pod shop web-7d9c8b6f5-x2x4k "$web_uid" main 600 >"$dir/web.ids" || { show "$dir/containerd.log"; skip_all "containerd runs no pod here"; }
-start_pod data db-0 "$db_uid" db 600 >"$dir/db.ids" || bail "no second pod"
+start_pod web-7d9c8b6f5-x2x4k shop "$web_uid" main 600
+start_pod db-0 data "$db_uid" db 600
 
 # ---- each source alone
 
 start_server
+none=(--kubelet-url '' --docker-socket '' --pod-info '') # who is never asked
 # sample NAME [flags]: samples for some seconds under that node's name, meanwhile another pod comes
 # and goes.
 sample() {
@@ -26,9 +40,9 @@ sample() {
     shift
     start_agent --node "$name" --state-dir "$dir/state-$name" --window 4s "${none[@]}" "$@"
     sleep 2
-    start_pod jobs late-1 "$late_uid" work 2 >"$dir/late.ids" || bail "no late pod"
+    start_pod late-1 jobs "$late_uid" work 2
     sleep 2.5
-    cri remove "$(cut -d' ' -f1 "$dir/late.ids")"
+    cri remove "$(cat "$dir/late-1.pod")"
     sleep 3
     curl -sS "${agent_metrics}" >"$dir/metrics-$name"
     stop "$agent_pid"
@@ -55,31 +69,30 @@ named() {
     echo "$named of $all samples, $others with these names"
     [ "$all" -ge "$least" ] && [ "$named" = "$all" ] && [ "$others" = "$all" ]
 }
-id_of() { cut -d' ' -f2 "$dir/$1.ids"; }
 up() { matches "$dir/metrics-$1" "^podflamed_source_up\{source=\"$2\"\} 1"; }
 
-sample by-cri --cri-socket "$socket" --pod-logs ''
+sample by-cri --cri-socket "$containerd_socket" --pod-logs ''
 check "the runtime's socket answers" up by-cri cri
-check "by it a pod's samples have its names" named 20 by-cri "$web_uid" "$(id_of web)" shop web-7d9c8b6f5-x2x4k main
-check "and so have another's" named 20 by-cri "$db_uid" "$(id_of db)" data db-0 db
-check "a pod that came and went within seconds has its names" named 5 by-cri "$late_uid" "$(id_of late)" jobs late-1 work
+check "by it a pod's samples have its names" named 20 by-cri "$web_uid" "$(cat "$dir/web-7d9c8b6f5-x2x4k.id")" shop web-7d9c8b6f5-x2x4k main
+check "and so have another's" named 20 by-cri "$db_uid" "$(cat "$dir/db-0.id")" data db-0 db
+check "a pod that came and went within seconds has its names" named 5 by-cri "$late_uid" "$(cat "$dir/late-1.id")" jobs late-1 work
 
 sample by-logs --cri-socket '' --pod-logs "$logs"
 check "the log directories are read" up by-logs log-dirs
-check "by them a pod's samples have its names" named 20 by-logs "$web_uid" "$(id_of web)" shop web-7d9c8b6f5-x2x4k main
-check "and so have another's" named 20 by-logs "$db_uid" "$(id_of db)" data db-0 db
-check "a pod that came and went within seconds has its names" named 5 by-logs "$late_uid" "$(id_of late)" jobs late-1 work
+check "by them a pod's samples have its names" named 20 by-logs "$web_uid" "$(cat "$dir/web-7d9c8b6f5-x2x4k.id")" shop web-7d9c8b6f5-x2x4k main
+check "and so have another's" named 20 by-logs "$db_uid" "$(cat "$dir/db-0.id")" data db-0 db
+check "a pod that came and went within seconds has its names" named 5 by-logs "$late_uid" "$(cat "$dir/late-1.id")" jobs late-1 work
 
 # ---- what is not to be kept
 
 total() { sed -n "s/^podflamed_$2_total //p" "$dir/metrics-$1"; }
-sample excluding --cri-socket "$socket" --pod-logs '' --exclude 'namespace=data;label.app=late'
+sample excluding --cri-socket "$containerd_socket" --pod-logs '' --exclude 'namespace=data;label.app=late'
 check "of pods excluded by name or label nothing is kept" equal "$(of excluding "pod_uid=$db_uid") $(of excluding "pod_uid=$late_uid")" "0 0"
-check "of others all is" named 20 excluding "$web_uid" "$(id_of web)" shop web-7d9c8b6f5-x2x4k main
+check "of others all is" named 20 excluding "$web_uid" "$(cat "$dir/web-7d9c8b6f5-x2x4k.id")" shop web-7d9c8b6f5-x2x4k main
 check "what is left out is counted" holds "$(total excluding samples_excluded) > 20"
 
 sample including --cri-socket '' --pod-logs "$logs" --include 'namespace=shop,pod=web-*'
-check "what is included is kept" named 20 including "$web_uid" "$(id_of web)" shop web-7d9c8b6f5-x2x4k main
+check "what is included is kept" named 20 including "$web_uid" "$(cat "$dir/web-7d9c8b6f5-x2x4k.id")" shop web-7d9c8b6f5-x2x4k main
 check "and nothing else" equal "$(of including)" "$(of including "pod_uid=$web_uid")"
 
 sample unlabelled --cri-socket '' --pod-logs "$logs" --exclude 'label.app=none'

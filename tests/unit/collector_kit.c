@@ -37,6 +37,7 @@ void start(struct collector_kit *k, int64_t after, int proc_fd)
         .limits = {.max_stacks = 1000, .max_samples = 1000},
         .chain_max = 127,
         .proc_fd = proc_fd,
+        .outsiders = k->outsiders,
     };
     struct collector_sinks sinks = {.window = take_window, .open = take_open, .ctx = k};
     k->to_real_ns = WALL + after * SEC - MONO;

@@ -1,6 +1,7 @@
 /* collector_kit.h: a collector, told things by a test, and the windows that came out of it. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,6 +29,7 @@ struct collector_kit {
     size_t window_count, opens;
     void (*open)(void *kit, struct object *object, const struct object_place *place); /* or NULL */
     int64_t to_real_ns;
+    bool outsiders; /* as the collector's config has it */
 };
 
 /* For cmocka_unit_test_setup_teardown; objects_free asserts that all references came back. */

@@ -288,6 +288,42 @@ static void the_idle_task_is_dropped_and_counted(void **state)
     assert_int_equal(k->windows[0]->sample_count, 0);
 }
 
+static void a_sidecar_drops_and_counts_who_is_outside_its_pid_namespace(void **state)
+{
+    struct collector_kit *k = *state;
+    k->outsiders = true;
+    start(k, 0, -1);
+    tell_program(k, 10, "program");
+    TELL_STACK(k, 0, 100, CODE + 1);
+    TELL_STACK(k, 0, 110, PERF_CONTEXT_KERNEL, K(1));
+    tell_sample(k, 10, 120);
+    collector_flush(k->collector, at(200));
+    assert_counter(k, samples_outsiders, 2);
+    assert_counter(k, samples_idle, 0);
+    assert_counter(k, samples, 1);
+    assert_int_equal(k->windows[0]->sample_count, 1);
+    assert_string_equal(process_of(k->windows[0], 0)->name, "program");
+}
+
+static void a_thread_is_known_from_its_fork_on_whatever_its_name(void **state)
+{
+    struct collector_kit *k = *state;
+    start(k, 0, -1);
+    assert_false(collector_knows_thread(k->collector, 11));
+    struct record fork = {
+        .kind = RECORD_FORK, .time = at(1), .pid = 10, .tid = 11, .task = {10, 10}};
+    tell(k, &fork);
+    assert_true(collector_knows_thread(k->collector, 11));
+    struct record comm = {
+        .kind = RECORD_COMM, .time = at(2), .pid = 10, .tid = 12, .comm = {.name = ""}};
+    tell(k, &comm);
+    assert_true(collector_knows_thread(k->collector, 12));
+    fork.kind = RECORD_EXIT;
+    fork.time = at(3);
+    tell(k, &fork);
+    assert_false(collector_knows_thread(k->collector, 11));
+}
+
 static void a_sample_has_the_path_of_its_cgroup(void **state)
 {
     struct collector_kit *k = *state;
@@ -476,6 +512,8 @@ int main(void)
         WITH_KIT(an_unknown_process_is_read_from_proc),
         WITH_KIT(code_that_no_record_told_of_is_looked_for_in_proc),
         WITH_KIT(the_idle_task_is_dropped_and_counted),
+        WITH_KIT(a_sidecar_drops_and_counts_who_is_outside_its_pid_namespace),
+        WITH_KIT(a_thread_is_known_from_its_fork_on_whatever_its_name),
         WITH_KIT(a_sample_has_the_path_of_its_cgroup),
         WITH_KIT(stacks_are_told_apart_by_where_their_frames_lie),
         WITH_KIT(a_chain_at_the_kernels_limit_is_marked_as_truncated),

@@ -272,6 +272,44 @@ static void every_process_of_this_machine_can_be_scanned(void **state)
     assert_non_null(strstr((char *)told.text.data, expect));
 }
 
+static void numbers_are_listed_and_nothing_else(void **state)
+{
+    const struct temp_dir *proc = *state;
+    make_proc(proc->fd);
+    uint32_t *numbers = NULL;
+    size_t room = 0;
+    ssize_t n = procfs_list(proc->fd, ".", &numbers, &room);
+    uint64_t sum = 0;
+    for (ssize_t i = 0; i < n; i++)
+        sum += numbers[i];
+    assert_int_equal(n, 6);
+    assert_int_equal(sum, 1 + 2 + 42 + 77 + 78 + 79);
+    assert_int_equal(procfs_list(proc->fd, "42/task", &numbers, &room), 2);
+    assert_int_equal(numbers[0] + numbers[1], 42 + 43);
+    assert_int_equal(procfs_list(proc->fd, "43/task", &numbers, &room), -ENOENT);
+    free(numbers);
+}
+
+static void a_threads_start_and_its_processs_parent_are_read(void **state)
+{
+    const struct temp_dir *proc = *state;
+    put_file(proc->fd, "42/task/43/stat",
+             "43 (a) b) S 7 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 1000 0 0 0 0 0 0 0 0\n");
+    put_file(proc->fd, "42/task/44/stat", "44 (a");
+    uint32_t ppid = 0;
+    uint64_t start = 0;
+    assert_int_equal(procfs_read_start(proc->fd, 42, 43, &ppid, &start), 0);
+    assert_int_equal(ppid, 7);
+    int64_t boot_to_monotonic = clock_ns(CLOCK_MONOTONIC) - clock_ns(CLOCK_BOOTTIME);
+    int64_t ticks = 1000 * (NS_PER_SEC / sysconf(_SC_CLK_TCK));
+    int64_t expect = ticks + boot_to_monotonic;
+    assert_in_range(llabs((int64_t)start - (expect > 0 ? expect : 1)), 0, NS_PER_MS);
+    assert_int_equal(procfs_read_start(proc->fd, 42, 44, &ppid, &start), -EBADMSG);
+    assert_int_equal(procfs_read_start(proc->fd, 42, 45, &ppid, &start), -ENOENT);
+    assert_int_equal(ppid, 7);
+    assert_int_equal(procfs_read_start(AT_FDCWD, 42, 43, &ppid, &start), -ENOENT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -282,6 +320,8 @@ int main(void)
         IN_A_TEMP_DIR(a_caller_that_stops_gets_its_answer_back),
         IN_A_TEMP_DIR(only_mappings_are_told_when_they_alone_are_asked_for),
         IN_A_TEMP_DIR(a_process_that_is_gone_is_refused),
+        IN_A_TEMP_DIR(numbers_are_listed_and_nothing_else),
+        IN_A_TEMP_DIR(a_threads_start_and_its_processs_parent_are_read),
         cmocka_unit_test(the_kernels_own_proc_tells_of_this_process),
         cmocka_unit_test(every_process_of_this_machine_can_be_scanned),
     };
