@@ -83,6 +83,12 @@ check "by them a pod's samples have its names" named 20 by-logs "$web_uid" "$(ca
 check "and so have another's" named 20 by-logs "$db_uid" "$(cat "$dir/db-0.id")" data db-0 db
 check "a pod that came and went within seconds has its names" named 5 by-logs "$late_uid" "$(cat "$dir/late-1.id")" jobs late-1 work
 
+# ---- one pod by its name
+
+sample by-name --cri-socket "$containerd_socket" --pod-logs '' --pod data/db-0
+check "a pod that is sampled alone is found by its name" named 20 by-name "$db_uid" "$(cat "$dir/db-0.id")" data db-0 db
+check "and nothing else is sampled" equal "$(of by-name)" "$(of by-name pod_uid="$db_uid")"
+
 # ---- what is not to be kept
 
 total() { sed -n "s/^podflamed_$2_total //p" "$dir/metrics-$1"; }

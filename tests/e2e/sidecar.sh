@@ -34,10 +34,11 @@ begin_pod() {
 }
 pods=0
 
-# start_sidecar SPEC WORDS: its log is $out/log; WORDS say that it is ready.
+# start_sidecar SPEC WORDS: its log is $out/log; WORDS say that it is ready. The variables are what a manifest has
+# the downward API set.
 start_sidecar() {
     sidecar=$(run_container "$pod" podflamed "${1%\}}, \"mounts\": {\"/out\": \"$out\"${mounts:-}}}" /bin/sh -c \
-        "exec /podflamed --sidecar --server $server --state-dir /out/state --node $name --metrics-listen 127.0.0.1:0 2>/out/log") || bail "no container"
+        "export PODFLAME_POD_UID=$(cut -d' ' -f4 <<<"$pod") PODFLAME_NAMESPACE=shop PODFLAME_POD_NAME=$name; exec /podflamed --sidecar --server $server --state-dir /out/state --node $name --metrics-listen 127.0.0.1:0 2>/out/log") || bail "no container"
     wait_until 20 grep -Eq "$2" "$out/log" || { show "$out/log"; bail "the sidecar did not start"; }
 }
 run_app() {
@@ -93,6 +94,7 @@ both() {
     check "with the kernel" holds "$(count_folded "$dir/folded" ';read_zero;.*_\[k\]') > 20"
     check "and with names" holds "$(count_folded "$dir/folded" ";burn_child;burn(;| )") > 20 && $(count_folded "$dir/folded" ';hot_loop') > 100"
     check "nothing else is sampled" only "${mine[@]}"
+    check "all is the pod's, by the downward API" equal "$(folded node="$name" namespace=shop pod="$name" | count_folded -)" "$(count_folded "$dir/folded")"
     [ "$failures" = 0 ] || show "$out/log"
 }
 
