@@ -85,6 +85,12 @@ check "by them a pod's samples have its names" named 20 by-logs "$web_uid" "$(id
 check "and so have another's" named 20 by-logs "$db_uid" "$(id_of db)" data db-0 db
 check "a pod that came and went within seconds has its names" named 5 by-logs "$late_uid" "$(id_of late)" jobs late-1 work
 
+# ---- one pod by its name
+
+sample by-name --cri-socket "$containerd_socket" --pod-logs '' --pod data/db-0
+check "a pod that is sampled alone is found by its name" named 20 by-name "$db_uid" "$(id_of db)" data db-0 db
+check "and nothing else is sampled" equal "$(of by-name)" "$(of by-name pod_uid="$db_uid")"
+
 # ---- kubelet, over TLS; its answer is a real one's, with these pods' uids in it
 
 if command -v openssl >/dev/null; then
