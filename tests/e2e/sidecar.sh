@@ -176,7 +176,7 @@ not_shared() {
 
 both
 hierarchy=$(awk '{ for (i = 7; $i != "-"; i++); type = $(i + 1); options = $(i + 3) }
-    type == "cgroup" && ("," options ",") ~ /,perf_event,/ { v1 = $5 } type == "cgroup2" { v2 = $5 }
+    type == "cgroup" && ("," options ",") ~ /,perf_event,/ && !v1 { v1 = $5 } type == "cgroup2" && !v2 { v2 = $5 }
     END { print v1 ? v1 : v2 }' /proc/self/mountinfo)
 if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
     skip "it samples the pod by its cgroup where it can" "with cgroup v2 alone a container's paths count from its own cgroup"
