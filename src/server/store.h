@@ -81,7 +81,16 @@ struct store_usage {
     uint64_t span_us;
     uint64_t network;
     uint32_t summed;
-    const uint64_t *figures; /* WIRE_USAGE_COUNT: WIRE_UNKNOWN or below 2^63 */
+    const uint64_t *figures;                     /* WIRE_USAGE_COUNT: WIRE_UNKNOWN or below 2^63 */
+    const struct store_usage_process *processes; /* most CPU first */
+    size_t process_count;
+};
+
+struct store_usage_process {
+    uint32_t pid, threads;
+    int64_t start_ms;
+    const char *exe, *command;
+    uint64_t cpu_user_ns, cpu_system_ns, rss_bytes, virtual_bytes; /* as figures */
 };
 typedef int (*store_usage_fn)(void *ctx, const struct store_usage *usage);
 
@@ -113,6 +122,11 @@ struct store_ops {
      * labels; groups are not looked at. */
     int (*usage)(struct store *s, const struct store_query *query, store_usage_fn fn, void *ctx,
                  struct err *err);
+
+    /* The same for lists of processes, of which each minute has its last; they come without
+     * network, summed and figures, which `usage` gives without processes. */
+    int (*usage_processes)(struct store *s, const struct store_query *query, store_usage_fn fn,
+                           void *ctx, struct err *err);
 
     /* Drops what is older than `before_ms`, then the oldest until at most `max_bytes` remain (0: no
      * limit). */

@@ -241,6 +241,11 @@ for id in "${ids[@]}"; do
     done
 done
 
+for id in "${ids[@]}"; do
+    curl -sS --max-time 60 "$server/api/v1/usage/processes?start=-1h&container_id=$id" >"$dir/stored.json"
+    check "and its process" matches "$dir/stored.json" "\"pid\":${pid[$id]},\"threads\":1,.*\"command\":\"$workloads/consume\""
+done
+
 check "the processes are named" matches "$dir/batch.1.json" "\"command\": \"$workloads/consume\""
 check "without their arguments" equal "$(cat "$dir"/batch.*.json | grep -c geheim)" 0
 finish
