@@ -71,7 +71,7 @@ typedef int (*store_stack_fn)(void *ctx, uint64_t stack, const struct store_fram
 typedef int (*store_node_fn)(void *ctx, const struct store_node *node);
 typedef int (*store_counter_fn)(void *ctx, const char *node, const char *name, uint64_t value);
 
-/* What a container or systemd unit used; see wire/format.h. */
+/* What a container or systemd unit used; see wire/figures.h. */
 struct store_usage {
     uint64_t series; /* equal where node, cgroup and labels are */
     const char *node, *cgroup;
