@@ -347,7 +347,8 @@ bool attach_look(struct attach *attach, struct cpu *cpus, size_t count, uint64_t
         log_warn("listing /proc: %s", strerrordesc_np((int)-n));
     for (ssize_t i = 0; i < n; i++)
         look_at(&p, pids[i]);
-    qsort(p.settled, p.settled_count, sizeof(*p.settled), compare_settled);
+    if (p.settled_count)
+        qsort(p.settled, p.settled_count, sizeof(*p.settled), compare_settled);
     free(a->settled);
     a->settled = p.settled;
     a->settled_count = p.settled_count;

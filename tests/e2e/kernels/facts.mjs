@@ -5,7 +5,7 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 
 const [podflame, spool] = process.argv.slice(2);
-const facts = { batches: 0, samples: 0, user: 0, burn_user: 0, kernel: 0, kernel_named: 0, burning: 0, lost: 0 };
+const facts = { batches: 0, samples: 0, user: 0, burn_user: 0, kernel: 0, kernel_named: 0, burning: 0, lost: 0, strangers: 0 };
 
 /** The frames of a stack, leaf first. */
 function framesOf(batch, row) {
@@ -16,6 +16,7 @@ function framesOf(batch, row) {
 
 function addSample(batch, sample) {
   const process = batch.processes[sample.process];
+  if (process.name === "stranger") facts.strangers += sample.count;
   if (process.name !== "burner") return;
   const frames = framesOf(batch, sample.stack);
   const kernel = frames.filter((frame) => frame.kind === "kernel");

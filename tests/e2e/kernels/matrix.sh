@@ -73,13 +73,16 @@ share_is() { # part, of what, percent at least
     [ "$(fact "$2")" -gt 0 ] && [ $(($(fact "$1") * 100)) -ge $(($(fact "$2") * $3)) ]
 }
 
-# The burner ran for 12 s at 100 Hz; a loaded host gives its guests a good deal less of that.
-judge() { # root|user
+# The burner ran for 12 s at 100 Hz, of a target 8; a loaded host gives its guests a good deal less of that.
+judge() { # root|target|user
     case_of "podflamed runs and stops in order" test "$(cat "$dir/code" 2>/dev/null)" = 0
     case_of "the burner has its samples" test "$(fact samples)" -ge 100
     case_of "its function is on a third of them" share_is burn_user samples 33
     case_of "they carry its cgroup" share_is burning samples 95
-    if [ "$1" = root ]; then
+    if [ "$1" = target ]; then
+        case_of "nothing outside of the target is sampled" test "$(fact strangers)" = 0
+    fi
+    if [ "$1" != user ]; then
         case_of "a quarter of them show named kernel frames" share_is kernel_named samples 25
     else
         case_of "none shows the kernel" test "$(fact kernel)" = 0
@@ -102,7 +105,7 @@ percent() {
     [ "$(fact samples)" = 0 ] && echo - || echo $(($(fact "$1") * 100 / $(fact samples)))
 }
 for combination in "${combinations[@]}"; do
-    for who in root user; do
+    for who in root target user; do
         dir=$runs/$combination/out/$who
         title="${combination%%:*} ${combination#*:} $who"
         mkdir -p "$dir"
