@@ -1,5 +1,5 @@
 /* batch.h: a batch in memory, as the agent builds it and the server reads it. The meaning of each
- * field, and its limits, stand in format.h. */
+ * field, and its limits, stand in format.h; the rows of pods and containers in facts.h. */
 #pragma once
 
 #include <stddef.h>
@@ -99,9 +99,13 @@ struct batch {
     const struct batch_usage *usage;
     const struct batch_usage_label *usage_labels;
     const struct batch_usage_process *usage_processes;
+    const struct batch_pod *pods;
+    const struct batch_pod_label *pod_labels;
+    const struct batch_container *containers;
     const struct batch_counter *counters;
     uint32_t string_count, object_count, frame_count, stack_count, process_count, label_count,
-        sample_count, usage_count, usage_label_count, usage_process_count, counter_count;
+        sample_count, usage_count, usage_label_count, usage_process_count, pod_count,
+        pod_label_count, container_count, counter_count;
 
     void *block; /* decode's own */
 };

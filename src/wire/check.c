@@ -67,14 +67,15 @@ static int check_counters(const struct batch *b, struct err *err)
 static uint64_t column_bound(const struct batch *b, const struct wire_column *c,
                              const char **ret_what)
 {
-    static const char *const words[] = {"",          "strings", "objects",
-                                        "processes", "stacks",  "rows of usage"};
+    static const char *const words[] = {"",       "strings",       "objects", "processes",
+                                        "stacks", "rows of usage", "pods"};
     const uint64_t counts[] = {(uint64_t)(c->max ? c->max : UINT32_MAX) + 1,
                                b->string_count,
                                b->object_count,
                                b->process_count,
                                b->stack_count,
-                               b->usage_count};
+                               b->usage_count,
+                               b->pod_count};
     *ret_what = words[c->refers];
     return counts[c->refers];
 }

@@ -45,10 +45,12 @@
  *   usage_processes  columns: usage (row there), pid, threads (uint), start_ns (as processes'),
  *              exe, command (string; with its arguments only where the agent is told to),
  *              cpu_user_ns, cpu_system_ns, rss_bytes, virtual_bytes (uint below 2^63 or nil)
+ *   pods, pod_labels, containers  columns: what is known of them, see facts.h
  *   counters   map from name to uint below 2^63: the agent's own counts within this
  *              window (src/agent/counters.h)
  *
- * The tables of usage are missing where there is none, and in batches of agents that tell none.
+ * The tables of usage, pods and containers are missing where there is none, and in batches of
+ * agents that tell none.
  *
  * All uints but frames' addresses, networks and those said to be below 2^63 fit 32 bits; times are
  * at least 0. Names are free of NUL bytes. An encoder repairs what is not UTF-8 and cuts what is
@@ -64,6 +66,7 @@
 
 #include <stdint.h>
 
+#include "wire/facts.h"
 #include "wire/figures.h"
 
 #define WIRE_MAGIC       "PFLM"

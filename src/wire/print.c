@@ -57,10 +57,18 @@ static void print_u8(const struct wire_table *t, const struct wire_column *c, ui
 {
     static const char *const objects[] = {"none", "elf", "kernel", "vdso", "anon"};
     static const char *const frames[] = {NULL, "user", "kernel", "jit", "inlined", "marker"};
+    static const char *const containers[] = {"app", "init", "ephemeral", "sandbox"};
+    static const char *const states[] = {"unknown", "created", "running", "waiting", "exited"};
+    _Static_assert(ARRAY_LEN(containers) == WIRE_CONTAINER_KIND_COUNT, "a word for each kind");
+    _Static_assert(ARRAY_LEN(states) == WIRE_CONTAINER_STATE_COUNT, "a word for each state");
     _Static_assert(ARRAY_LEN(objects) == OBJECT_KIND_LAST + 1, "a word for each object_kind");
     _Static_assert(ARRAY_LEN(frames) == FRAME_KIND_LAST + 1, "a word for each frame_kind");
-    if (strcmp(c->name, "kind") != 0)
+    if (strcmp(c->name, "state") == 0)
+        print_word(states, ARRAY_LEN(states), value, to);
+    else if (strcmp(c->name, "kind") != 0)
         fprintf(to, "%u", value);
+    else if (t == &schema_tables[TABLE_CONTAINERS])
+        print_word(containers, ARRAY_LEN(containers), value, to);
     else if (t == &schema_tables[TABLE_OBJECTS])
         print_word(objects, ARRAY_LEN(objects), value, to);
     else

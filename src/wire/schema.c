@@ -113,6 +113,39 @@ const struct wire_table
                          COLUMN(usage_process, rss_bytes, COLUMN_FIGURE),
                          COLUMN(usage_process, virtual_bytes, COLUMN_FIGURE),
                      }},
+            [TABLE_PODS] = {TABLE(pods, pod, WIRE_MAX_PODS, 7), .optional = true,
+                            .columns =
+                                {
+                                    COLUMN(pod, uid, COLUMN_U32, .refers = REFERS_STRING),
+                                    COLUMN(pod, namespace, COLUMN_U32, .refers = REFERS_STRING),
+                                    COLUMN(pod, name, COLUMN_U32, .refers = REFERS_STRING),
+                                    COLUMN(pod, ip, COLUMN_U32, .refers = REFERS_STRING),
+                                    COLUMN(pod, phase, COLUMN_U32, .refers = REFERS_STRING),
+                                    COLUMN(pod, workload, COLUMN_U32, .refers = REFERS_STRING),
+                                    COLUMN(pod, started_ns, COLUMN_TIME),
+                                }},
+            [TABLE_POD_LABELS] =
+                {TABLE(pod_labels, pod_label, WIRE_MAX_POD_LABELS, 3), .optional = true,
+                 .columns =
+                     {
+                         COLUMN(pod_label, pod, COLUMN_U32, .refers = REFERS_POD),
+                         COLUMN(pod_label, key, COLUMN_U32, .refers = REFERS_STRING),
+                         COLUMN(pod_label, value, COLUMN_U32, .refers = REFERS_STRING),
+                     }},
+            [TABLE_CONTAINERS] =
+                {TABLE(containers, container, WIRE_MAX_CONTAINERS, 9), .optional = true,
+                 .columns =
+                     {
+                         COLUMN(container, id, COLUMN_U32, .refers = REFERS_STRING),
+                         COLUMN(container, pod_uid, COLUMN_U32, .refers = REFERS_STRING),
+                         COLUMN(container, name, COLUMN_U32, .refers = REFERS_STRING),
+                         COLUMN(container, image, COLUMN_U32, .refers = REFERS_STRING),
+                         COLUMN(container, reason, COLUMN_U32, .refers = REFERS_STRING),
+                         COLUMN(container, kind, COLUMN_U8, .max = WIRE_CONTAINER_KIND_COUNT - 1),
+                         COLUMN(container, state, COLUMN_U8, .max = WIRE_CONTAINER_STATE_COUNT - 1),
+                         COLUMN(container, restarts, COLUMN_U32),
+                         COLUMN(container, started_ns, COLUMN_TIME),
+                     }},
 };
 
 /* Pointers to the rows have a type each; only their bytes are copied here. */

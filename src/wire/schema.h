@@ -25,7 +25,8 @@ enum column_refers {
     REFERS_OBJECT,
     REFERS_PROCESS,
     REFERS_STACK,
-    REFERS_USAGE
+    REFERS_USAGE,
+    REFERS_POD
 };
 
 struct wire_column {
@@ -61,6 +62,9 @@ enum {
     TABLE_USAGE,
     TABLE_USAGE_LABELS,
     TABLE_USAGE_PROCESSES,
+    TABLE_PODS,
+    TABLE_POD_LABELS,
+    TABLE_CONTAINERS,
     TABLE_COUNT,
     TABLE_FIRST_OPTIONAL = TABLE_USAGE
 };

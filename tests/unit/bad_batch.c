@@ -35,6 +35,12 @@ static const char good[] =
                 "\"exe\":[1],"
                 "\"command\":[1],\"cpu_user_ns\":[null],\"cpu_system_ns\":[0],\"rss_bytes\":[1],"
                 "\"virtual_bytes\":[{\"$uint\":\"9223372036854775807\"}]},"
+                "\"pods\":{\"uid\":[1],\"namespace\":[1],\"name\":[1],\"ip\":[0],\"phase\":[0],"
+                "\"workload\":[0],\"started_ns\":[{\"$uint\":\"9223372036854775807\"}]},"
+                "\"pod_labels\":{\"pod\":[0],\"key\":[1],\"value\":[0]},"
+                "\"containers\":{\"id\":[1],\"pod_uid\":[0],\"name\":[1],\"image\":[0],\"reason\":["
+                "0],"
+                "\"kind\":[3],\"state\":[4],\"restarts\":[4294967295],\"started_ns\":[0]},"
                 "\"counters\":{\"samples\":1}}";
 
 #define BAD(name, path, value, reason)      \
@@ -165,6 +171,21 @@ const struct bad_batch bad_batches[] = {
         "usage_processes.usage[0] is 0, but there are 0 rows of usage"),
     BAD("usage-label-beyond", "usage_labels.value", "[2]",
         "usage_labels.value[0] is 2, but there are 2 strings"),
+    BAD("pod-uid-beyond", "pods.uid", "[2]", "pods.uid[0] is 2, but there are 2 strings"),
+    BAD("pod-without-phase", "pods.phase", NULL, "pods.phase is missing"),
+    BAD("pod-start-64-bits", "pods.started_ns", "[{\"$uint\":\"9223372036854775808\"}]",
+        "pods.started_ns[0] is a larger number than the column holds"),
+    BAD("pod-label-of-no-pod", "pods", NULL, "pod_labels.pod[0] is 0, but there are 0 pods"),
+    BAD("pod-label-beyond", "pod_labels.key", "[2]",
+        "pod_labels.key[0] is 2, but there are 2 strings"),
+    BAD("container-kind-unknown", "containers.kind", "[4]",
+        "containers.kind[0] is 4, must be 0 to 3"),
+    BAD("container-state-unknown", "containers.state", "[5]",
+        "containers.state[0] is 5, must be 0 to 4"),
+    BAD("container-image-beyond", "containers.image", "[2]",
+        "containers.image[0] is 2, but there are 2 strings"),
+    BAD("container-restarts-33-bits", "containers.restarts", "[4294967296]",
+        "containers.restarts[0] is a larger number than the column holds"),
     /* limits that a small file can pass; test_wire_limits.c has the others */
     BIG("window-too-long", "window.end_ns", "3600000000001",
         "window: 3600000000001 ns are over WIRE_MAX_WINDOW_NS (3600000000000)"),

@@ -124,6 +124,35 @@ static const struct batch_usage_process usage_processes[] = {
      .virtual_bytes = UNKNOWN},
 };
 
+static const struct batch_pod pods[] = {
+    {.uid = 3,
+     .namespace = 7,
+     .name = 8,
+     .ip = 5,
+     .phase = 11,
+     .workload = 10,
+     .started_ns = 1790000000123456789},
+    {.uid = 1, .namespace = 7, .name = 14},
+};
+static const struct batch_pod_label pod_labels[] = {{0, 10, 11}, {0, 7, 0}};
+static const struct batch_container containers[] = {
+    {.id = 4,
+     .pod_uid = 3,
+     .name = 7,
+     .image = 6,
+     .reason = 12,
+     .restarts = 70000,
+     .started_ns = 1790000000123456789,
+     .kind = WIRE_CONTAINER_SANDBOX,
+     .state = WIRE_CONTAINER_EXITED},
+    {.id = 2},
+};
+
+#define POD_TABLES                                                          \
+    .pods = pods, .pod_labels = pod_labels, .containers = containers,       \
+    .pod_count = ARRAY_LEN(pods), .pod_label_count = ARRAY_LEN(pod_labels), \
+    .container_count = ARRAY_LEN(containers)
+
 #define USAGE_TABLES                                                                  \
     .usage = usage, .usage_labels = usage_labels, .usage_processes = usage_processes, \
     .usage_count = ARRAY_LEN(usage), .usage_label_count = ARRAY_LEN(usage_labels),    \
@@ -143,6 +172,7 @@ static const struct batch_usage_process usage_processes[] = {
 
 const struct batch sample_batch = {SAMPLE_TABLES};
 const struct batch sample_usage_batch = {SAMPLE_TABLES, USAGE_TABLES};
+const struct batch sample_pods_batch = {SAMPLE_TABLES, USAGE_TABLES, POD_TABLES};
 
 /* xorshift64: tests must not differ from run to run. */
 static uint32_t dice(uint64_t *state, uint32_t sides)

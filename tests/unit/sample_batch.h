@@ -10,6 +10,9 @@ extern const struct batch sample_batch;
 /* The same, with what its cgroup used. */
 extern const struct batch sample_usage_batch;
 
+/* The same, with what is known of pods. */
+extern const struct batch sample_pods_batch;
+
 /* A batch of `samples` samples with names, stacks and processes in likely proportions. The same
  * numbers give the same batch. Freed with sample_batch_free. */
 struct batch *sample_batch_big(uint32_t samples, uint64_t seq);

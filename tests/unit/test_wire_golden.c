@@ -65,6 +65,11 @@ static void assert_decodes(const char *name)
 
 static void the_golden_batch_decodes_to_its_json(void **state)
 {
+    assert_decodes("sample-pods");
+}
+
+static void a_batch_of_an_agent_that_told_no_pods_still_decodes(void **state)
+{
     assert_decodes("sample-usage");
 }
 
@@ -92,6 +97,11 @@ static void assert_encodes(const struct batch *batch, const char *name)
 }
 
 static void encoding_gives_the_golden_body(void **state)
+{
+    assert_encodes(&sample_pods_batch, "sample-pods");
+}
+
+static void a_batch_without_pods_is_as_it_was_before_there_were_any(void **state)
 {
     assert_encodes(&sample_usage_batch, "sample-usage");
 }
@@ -173,7 +183,8 @@ static int write_sample(const struct batch *batch, const char *name)
 static int write_all(void)
 {
     if (write_sample(&sample_batch, "sample-methods") ||
-        write_sample(&sample_usage_batch, "sample-usage"))
+        write_sample(&sample_usage_batch, "sample-usage") ||
+        write_sample(&sample_pods_batch, "sample-pods"))
         return 1;
     _cleanup_(buf_free) struct buf tsv = {0};
     for (size_t i = 0; i < bad_batch_count; i++) {
@@ -203,7 +214,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_golden_batch_decodes_to_its_json),
         cmocka_unit_test(a_batch_of_an_agent_that_told_no_methods_still_decodes),
         cmocka_unit_test(a_batch_of_an_agent_that_told_no_usage_still_decodes),
+        cmocka_unit_test(a_batch_of_an_agent_that_told_no_pods_still_decodes),
         cmocka_unit_test(encoding_gives_the_golden_body),
+        cmocka_unit_test(a_batch_without_pods_is_as_it_was_before_there_were_any),
         cmocka_unit_test(a_batch_without_usage_is_as_it_was_before_there_was_any),
         cmocka_unit_test(each_bad_golden_batch_is_refused_with_its_reason),
         cmocka_unit_test(json_of_odd_names_is_still_json),

@@ -70,6 +70,11 @@ static const struct table tables[] = {
     TABLE(WIRE_MAX_USAGE_PROCESSES, "usage_processes", usage_process_count, "usage:0", "pid:0",
           "threads:0", "start_ns:0", "exe:0", "command:0", "cpu_user_ns:null", "cpu_system_ns:0",
           "rss_bytes:0", "virtual_bytes:0"),
+    TABLE(WIRE_MAX_PODS, "pods", pod_count, "uid:0", "namespace:0", "name:0", "ip:0", "phase:0",
+          "workload:0", "started_ns:0"),
+    TABLE(WIRE_MAX_POD_LABELS, "pod_labels", pod_label_count, "pod:0", "key:0", "value:0"),
+    TABLE(WIRE_MAX_CONTAINERS, "containers", container_count, "id:0", "pod_uid:0", "name:0",
+          "image:0", "reason:0", "kind:0", "state:0", "restarts:0", "started_ns:0"),
 };
 
 static int decode_rows(const struct table *t, uint32_t rows, struct err *err)
