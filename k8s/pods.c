@@ -22,8 +22,6 @@
 #define DEFAULT_TEXT_BYTES (16u << 20)
 #define DEFAULT_KEEP_NS    (5 * 60 * NS_PER_SEC)
 
-#define SANDBOX_NAME "POD"
-
 struct pods {
     struct pods_limits limits;
     pthread_mutex_t lock;
@@ -227,18 +225,18 @@ static const char *find_label(const struct pod_fact *pod, const char *key)
 
 /* A ReplicaSet that a Deployment made is called like it, with the label's hash behind; nothing else
  * sets that label (the deployment controller's pod-template-hash). */
-static void name_workload(const struct pod_fact *pod, struct pod_names *names)
+void pods_workload(const struct pod_fact *pod, char ret[static PODS_WORKLOAD_SIZE])
 {
-    size_t size = sizeof(names->workload);
+    ret[0] = 0;
     if (!pod->owner || !pod->owner_kind)
         return;
     const char *hash = find_label(pod, "pod-template-hash");
     size_t len = strlen(pod->owner), tail = hash ? strlen(hash) : 0;
     if (strcmp(pod->owner_kind, "ReplicaSet") == 0 && tail && len > tail + 1 &&
         pod->owner[len - tail - 1] == '-' && strcmp(pod->owner + len - tail, hash) == 0)
-        snprintf(names->workload, size, "Deployment/%.*s", (int)(len - tail - 1), pod->owner);
+        snprintf(ret, PODS_WORKLOAD_SIZE, "Deployment/%.*s", (int)(len - tail - 1), pod->owner);
     else
-        snprintf(names->workload, size, "%s/%s", pod->owner_kind, pod->owner);
+        snprintf(ret, PODS_WORKLOAD_SIZE, "%s/%s", pod->owner_kind, pod->owner);
 }
 
 static int copy_names(void *ctx, const struct pod_fact *pod, const struct container_fact *container)
@@ -250,7 +248,7 @@ static int copy_names(void *ctx, const struct pod_fact *pod, const struct contai
     if (container) {
         bool is_sandbox = container->kind == CONTAINER_SANDBOX;
         copy(names->container, sizeof(names->container),
-             is_sandbox ? SANDBOX_NAME : container->name);
+             is_sandbox ? PODS_SANDBOX_NAME : container->name);
         copy(names->pod_uid, sizeof(names->pod_uid), container->pod_uid);
         copy(names->runtime, sizeof(names->runtime), container->runtime);
     }
@@ -258,7 +256,7 @@ static int copy_names(void *ctx, const struct pod_fact *pod, const struct contai
         copy(names->pod_uid, sizeof(names->pod_uid), pod->uid);
         copy(names->namespace, sizeof(names->namespace), pod->namespace);
         copy(names->pod, sizeof(names->pod), pod->name);
-        name_workload(pod, names);
+        pods_workload(pod, names->workload);
     }
     return 0;
 }

@@ -72,13 +72,19 @@ typedef int (*pods_visit_fn)(void *ctx, const struct pod_fact *pod,
 int pods_visit(struct pods *pods, const char *container_id, const char *pod_uid, pods_visit_fn fn,
                void *ctx);
 
+#define PODS_WORKLOAD_SIZE (2 * FACT_NAME_MAX + 2)
+#define PODS_SANDBOX_NAME  "POD" /* as cAdvisor calls it */
+
+/* Deployment/web, Job/report-1 ...: "" if it is not known. */
+void pods_workload(const struct pod_fact *pod, char ret[static PODS_WORKLOAD_SIZE]);
+
 /* Empty strings for what is not known. */
 struct pod_names {
     char pod_uid[40];
     char namespace[FACT_NAME_MAX + 1];
     char pod[FACT_NAME_MAX + 1];
-    char container[FACT_NAME_MAX + 1];    /* "POD": the sandbox, as cAdvisor calls it */
-    char workload[2 * FACT_NAME_MAX + 2]; /* Deployment/web, Job/report-1 ... */
+    char container[FACT_NAME_MAX + 1]; /* of a sandbox PODS_SANDBOX_NAME */
+    char workload[PODS_WORKLOAD_SIZE];
     char runtime[16];
 };
 

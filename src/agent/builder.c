@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "agent/counters.h"
+#include "agent/fact_rows.h"
 #include "agent/frames.h"
 #include "agent/naming.h"
 #include "agent/object.h"
@@ -49,6 +50,7 @@ struct builder {
 
     struct usage_sources usage;
     struct usage_rows *usage_rows;
+    struct fact_rows *fact_rows;
 };
 
 static void clear_batch(struct builder *b)
@@ -80,6 +82,7 @@ void builder_free(struct builder **builder)
     strings_free(&b->strings);
     naming_free(&b->names);
     usage_rows_free(&b->usage_rows);
+    fact_rows_free(&b->fact_rows);
     free(b);
     *builder = NULL;
 }
@@ -129,14 +132,15 @@ int builder_new(const struct builder_config *config, struct objects *objects,
     int r = read_machine(b, config->node, err);
     if (r == 0)
         r = naming_new(&naming, &b->names, err);
-    if (r == 0 && usage_rows_new(&b->usage_rows) < 0)
+    if (r == 0 && (usage_rows_new(&b->usage_rows) < 0 ||
+                   fact_rows_new(config->pods, counters, &b->fact_rows) < 0))
         r = err_errno(err, -ENOMEM, "the batch builder");
     if (r < 0) {
         builder_free(&b);
         return r;
     }
     naming_set_jit(b->names, config->jit);
-    b->usage = (struct usage_sources){config->usage, config->pods, config->identity};
+    b->usage = (struct usage_sources){config->usage, config->pods, config->identity, b->fact_rows};
     *ret = b;
     return 0;
 }
@@ -268,6 +272,8 @@ static int build_processes(struct builder *b, const struct window *w)
             r = strings_add(&b->strings, from->cgroup_path, &to->cgroup);
         if (r == 0)
             r = add_labels(b, i, from->cgroup_path);
+        if (r == 0)
+            r = fact_rows_add(b->fact_rows, from->cgroup_path);
         if (r < 0)
             return r;
     }
@@ -319,6 +325,7 @@ int builder_build(struct builder *builder, const struct window *window, struct b
 {
     struct builder *b = builder;
     clear_batch(b);
+    fact_rows_begin(b->fact_rows, &b->strings, window->start_ns);
     int r = build_tables(b, window);
     if (r == 0)
         r = usage_rows_build(b->usage_rows, &b->usage, window->start_ns, window->end_ns,
@@ -352,6 +359,7 @@ int builder_build(struct builder *builder, const struct window *window, struct b
         .sample_count = b->samples.count,
     };
     usage_rows_give(b->usage_rows, ret);
+    fact_rows_give(b->fact_rows, ret);
     return 0;
 }
 

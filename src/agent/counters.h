@@ -67,6 +67,7 @@
     X(batches_failed, "Batches that could not be encoded or spooled.")                             \
     X(usage_readings, "Readings of what a container or systemd unit uses.")                        \
     X(usage_dropped, "Cgroups, processes and readings that were too many, or came too late.")      \
+    X(facts_dropped, "Pods and containers of which more was known than a batch has room for.")     \
     X(usage_failed, "Times that nothing of what containers use could be read.")                    \
     X(usage_cpu_us, "Microseconds of CPU time that it took to read what containers use.")
 

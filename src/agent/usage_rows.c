@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "agent/counters.h"
+#include "agent/fact_rows.h"
 #include "agent/identity.h"
 #include "agent/pod_labels.h"
 #include "agent/usage_log.h"
@@ -147,6 +148,8 @@ static int add_reading(struct usage_rows *u, const struct usage_log *log,
         r = add_labels(u, to.cgroup, path);
     if (r == 0)
         r = table_add(&u->usage, &to, &row);
+    if (r >= 0)
+        r = fact_rows_add(u->sources->facts, path);
     for (uint32_t i = 0; r >= 0 && i < reading->process_count; i++)
         r = add_process(u, log, &log->processes[reading->first_process + i], row);
     return r < 0 ? r : 0;

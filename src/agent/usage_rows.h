@@ -5,6 +5,7 @@
 
 struct batch;
 struct counters;
+struct fact_rows;
 struct identity;
 struct pods;
 struct strings;
@@ -15,6 +16,7 @@ struct usage_sources {
     struct usage_reader *reader; /* NULL: nothing is read */
     struct pods *pods;           /* NULL: pods have no names */
     struct identity *identity;   /* which pods are wanted; NULL: all */
+    struct fact_rows *facts;     /* is told of each cgroup that comes into the batch */
 };
 
 int usage_rows_new(struct usage_rows **ret);

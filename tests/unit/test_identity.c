@@ -198,6 +198,13 @@ static const char *batch_of(struct kit *k)
                         !strstr(b.strings[s], programs[i].cgroup));
         }
     }
+    /* Pods are told of as they are sampled. */
+    assert_int_equal(b.pod_count, !!strstr(text, "web ") + !!strstr(text, "mysql "));
+    assert_int_equal(b.container_count, !!strstr(text, "web "));
+    assert_int_equal(b.pod_label_count, strstr(text, "web ") ? 2 : 0);
+    for (uint32_t i = 0; i < b.pod_count; i++)
+        assert_non_null(
+            strstr(text, strcmp(b.strings[b.pods[i].uid], WEB) == 0 ? "web " : "mysql "));
     assert_int_equal(b.frame_count, b.process_count);
     assert_int_equal(b.stack_count, b.process_count + 1);
     assert_int_equal(b.object_count, b.process_count + 1);
