@@ -35,6 +35,11 @@ typedef int (*store_counter_fn)(void *ctx, const char *node, const char *name, u
 
 typedef int (*store_usage_fn)(void *ctx, const struct store_usage *usage);
 
+struct store_facts {
+    int (*pod)(void *ctx, const struct store_pod *pod);
+    int (*container)(void *ctx, const struct store_container *container);
+};
+
 /* All calls may come from any thread. */
 struct store_ops {
     const char *name;
@@ -74,6 +79,13 @@ struct store_ops {
      * network, summed and figures, which `usage` gives without processes. */
     int (*usage_processes)(struct store *s, const struct store_query *query, store_usage_fn fn,
                            void *ctx, struct err *err);
+
+    /* What agents said of pods and containers there were in the range, each day's last word: so the
+     * same one may come several times, of each day and node; those of a day with the pods first.
+     * Filters by node, namespace and pod, nothing else; containers are those of such pods, and
+     * without a filter by namespace or pod also those in none. */
+    int (*facts)(struct store *s, const struct store_query *query, const struct store_facts *fns,
+                 void *ctx, struct err *err);
 
     /* Drops what is older than `before_ms`, then the oldest until at most `max_bytes` remain (0: no
      * limit). */

@@ -75,6 +75,26 @@ struct store_usage {
     size_t process_count;
 };
 
+#define STORE_MAX_POD_LABELS 256
+
+/* What an agent said of a pod, last of all. "" and 0: not known. */
+struct store_pod {
+    const char *node, *uid, *namespace, *name, *ip, *phase, *workload;
+    const struct store_label *labels; /* Kubernetes' own */
+    size_t label_count;
+    int64_t started_ms;
+    int64_t first_ms, last_ms; /* of the windows that told it */
+};
+
+/* The same of a container; its enums are those of wire/facts.h. */
+struct store_container {
+    const char *node, *id, *pod_uid, *name, *image, *reason;
+    uint8_t kind, state;
+    uint32_t restarts;
+    int64_t started_ms;
+    int64_t first_ms, last_ms;
+};
+
 struct store_usage_process {
     uint32_t pid, threads;
     int64_t start_ms;

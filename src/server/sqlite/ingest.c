@@ -14,6 +14,7 @@
 #include "server/sqlite/days.h"
 #include "server/sqlite/db.h"
 #include "server/sqlite/dict.h"
+#include "server/sqlite/fact_write.h"
 #include "server/sqlite/hash.h"
 #include "server/sqlite/layout.h"
 #include "server/sqlite/number.h"
@@ -293,6 +294,8 @@ static int write_day(struct intake *in, struct err *err)
         r = write_samples(in, count, err);
     if (r == 0)
         r = usage_write_day(in->writer, &in->numbers, in->batch, &in->hashes, in->day, err);
+    if (r == 0 && in->day == home_day(in->batch))
+        r = fact_write_day(in->writer, &in->numbers, in->batch, err);
     if (r == 0)
         r = write_batch(in, boot, err);
     if (r == 0)

@@ -8,6 +8,7 @@
 
 struct blob_codec;
 struct days;
+struct lookup;
 
 struct sqlite_store {
     struct store store;
@@ -21,6 +22,11 @@ static inline struct sqlite_store *sqlite_store_of(struct store *s)
 {
     return (struct sqlite_store *)s; /* its first member */
 }
+
+/* Calls `fn` for each day from `first` to `last` there is. Damaged ones are left out. */
+typedef int (*sqlite_day_fn)(void *ctx, struct lookup *lookup, int64_t day, struct err *err);
+int sqlite_each_day(struct sqlite_store *s, int64_t first, int64_t last, sqlite_day_fn fn,
+                    void *ctx, struct err *err);
 
 int sqlite_ingest(struct store *s, const struct batch *batch, bool *ret_duplicate, struct err *err);
 int sqlite_query(struct store *s, const struct store_query *query, store_row_fn fn, void *ctx,
@@ -36,5 +42,7 @@ int sqlite_usage(struct store *s, const struct store_query *query, store_usage_f
                  struct err *err);
 int sqlite_usage_processes(struct store *s, const struct store_query *query, store_usage_fn fn,
                            void *ctx, struct err *err);
+int sqlite_facts(struct store *s, const struct store_query *query, const struct store_facts *fns,
+                 void *ctx, struct err *err);
 int sqlite_expire(struct store *s, int64_t before_ms, uint64_t max_bytes, struct err *err);
 int sqlite_stats(struct store *s, struct store_stats *ret, struct err *err);

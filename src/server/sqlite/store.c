@@ -27,6 +27,7 @@ static const struct store_ops sqlite_ops = {
     .counters = sqlite_counters,
     .usage = sqlite_usage,
     .usage_processes = sqlite_usage_processes,
+    .facts = sqlite_facts,
     .expire = sqlite_expire,
     .stats = sqlite_stats,
     .close = sqlite_close,

@@ -16,11 +16,8 @@
 #include "server/sqlite/sqlite.h"
 #include "server/sqlite/varint.h"
 
-typedef int (*day_fn)(void *ctx, struct lookup *lookup, int64_t day, struct err *err);
-
-/* Calls `fn` for each day from `first` to `last`. Damaged ones are left out. */
-static int each_day(struct sqlite_store *s, int64_t first, int64_t last, day_fn fn, void *ctx,
-                    struct err *err)
+int sqlite_each_day(struct sqlite_store *s, int64_t first, int64_t last, sqlite_day_fn fn,
+                    void *ctx, struct err *err)
 {
     _cleanup_free_ int64_t *days = NULL;
     size_t count = 0;
@@ -115,8 +112,8 @@ int sqlite_series(struct store *store, int64_t start_ms, int64_t end_ms, const c
     const char *values[STORE_MAX_RENAMED];
     if (start_ms >= end_ms)
         return 0;
-    int r = each_day(sqlite_store_of(store), day_of_ms(start_ms), day_of_ms(end_ms - 1), add_series,
-                     &s, err);
+    int r = sqlite_each_day(sqlite_store_of(store), day_of_ms(start_ms), day_of_ms(end_ms - 1),
+                            add_series, &s, err);
     for (uint32_t i = 0; r == 0 && i < s.tuples.count; i++) {
         groups_read(&s.tuples, i, values);
         r = fn(ctx, values);
@@ -217,7 +214,7 @@ static int add_nodes(void *ctx, struct lookup *lookup, int64_t day, struct err *
 int sqlite_nodes(struct store *store, store_node_fn fn, void *ctx, struct err *err)
 {
     _cleanup_(nodes_free) struct nodes n = {0};
-    int r = each_day(sqlite_store_of(store), INT64_MIN, INT64_MAX, add_nodes, &n, err);
+    int r = sqlite_each_day(sqlite_store_of(store), INT64_MIN, INT64_MAX, add_nodes, &n, err);
     for (size_t i = 0; r == 0 && i < n.count; i++) {
         struct node *node = &n.all[i];
         if (!node->texts[NODE_TEXTS - 1])
@@ -322,8 +319,8 @@ int sqlite_counters(struct store *store, int64_t start_ms, int64_t end_ms, store
     _cleanup_(counters_free) struct counters c = {.start_ms = start_ms, .end_ms = end_ms};
     if (start_ms >= end_ms)
         return 0;
-    int r = each_day(sqlite_store_of(store), day_of_ms(start_ms), day_of_ms(end_ms - 1),
-                     add_counters, &c, err);
+    int r = sqlite_each_day(sqlite_store_of(store), day_of_ms(start_ms), day_of_ms(end_ms - 1),
+                            add_counters, &c, err);
     for (size_t i = 0; r == 0 && i < c.count; i++)
         r = fn(ctx, c.all[i].node, c.all[i].name, c.all[i].value);
     return r;
@@ -354,7 +351,7 @@ int sqlite_stats(struct store *store, struct store_stats *ret, struct err *err)
 {
     struct sqlite_store *s = sqlite_store_of(store);
     struct store_stats stats = {.duplicates = atomic_load(&s->duplicates)};
-    int r = each_day(s, INT64_MIN, INT64_MAX, add_stats, &stats, err);
+    int r = sqlite_each_day(s, INT64_MIN, INT64_MAX, add_stats, &stats, err);
     if (r == 0)
         r = days_bytes(s->days, &stats.bytes_on_disk, err);
     if (r < 0)

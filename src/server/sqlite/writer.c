@@ -38,6 +38,17 @@ static const char *const schema[] = {
     " PRIMARY KEY(node, boot)) WITHOUT ROWID",
 };
 
+/* Younger than the layout: made where it is missing. */
+static const char fact_sql[] =
+    "CREATE TABLE IF NOT EXISTS fact(type INTEGER, node INTEGER, id INTEGER, first_ms INTEGER,"
+    " last_ms INTEGER, data BLOB, PRIMARY KEY(type, node, id)) WITHOUT ROWID";
+
+/* Batches may come in any order. */
+static const char put_fact_sql[] =
+    "INSERT INTO fact VALUES(?1, ?2, ?3, ?4, ?5, ?6)"
+    " ON CONFLICT(type, node, id) DO UPDATE SET data=iif(?5>=last_ms, ?6, data),"
+    " first_ms=min(first_ms, ?4), last_ms=max(last_ms, ?5)";
+
 static const char add_node_sql[] =
     "INSERT INTO node VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
     " ON CONFLICT(node, boot) DO UPDATE SET"
@@ -94,8 +105,12 @@ static int prepare(struct writer *w, struct err *err)
         {&w->last_part, "SELECT part, iif(length(data)<=?4, data, NULL) FROM sample WHERE type=?1 "
                         "AND t=?2 AND series=?3"
                         " ORDER BY part DESC LIMIT 1"},
+        {&w->put_fact, put_fact_sql},
         {&w->put_part, "INSERT OR REPLACE INTO sample VALUES(?1, ?2, ?3, ?4, ?5)"},
     };
+    int made = db_exec(w->db, fact_sql, err);
+    if (made < 0)
+        return made;
     for (size_t i = 0; i < ARRAY_LEN(statements); i++) {
         int r = db_prepare(w->db, statements[i].sql, statements[i].stmt, err);
         if (r < 0)
@@ -127,8 +142,9 @@ void writer_close(struct writer **writer)
     struct writer *w = *writer;
     if (!w)
         return;
-    sqlite3_stmt **statements[] = {&w->begin,     &w->commit,   &w->rollback,  &w->has_batch,
-                                   &w->add_batch, &w->add_node, &w->last_part, &w->put_part};
+    sqlite3_stmt **statements[] = {&w->begin,     &w->commit,    &w->rollback,
+                                   &w->has_batch, &w->add_batch, &w->add_node,
+                                   &w->last_part, &w->put_part,  &w->put_fact};
     for (size_t i = 0; i < ARRAY_LEN(statements); i++)
         db_finalize(statements[i]);
     dict_free(&w->dict);

@@ -12,6 +12,7 @@ struct writer {
     sqlite3_stmt *begin, *commit, *rollback;
     sqlite3_stmt *has_batch, *add_batch, *add_node;
     sqlite3_stmt *last_part, *put_part;
+    sqlite3_stmt *put_fact;
 };
 
 /* Makes the file at `path` with an empty day in it, whole and synced. */
