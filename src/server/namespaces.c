@@ -197,7 +197,7 @@ static int put_list(struct api *api, const struct store_query *query, struct lis
     if (r == 0)
         r = json_key_u64(out, ",", "end_ms", (uint64_t)query->end_ms);
     if (r == 0)
-        r = sources_put(api, out);
+        r = sources_put(api, false, out);
     if (r == 0)
         r = buf_puts(out, ",\"namespaces\":[");
     for (size_t i = 0; r == 0 && i < list->count; i++)

@@ -48,10 +48,12 @@ static int put_container(const struct pod *pod, const struct kube_container *c, 
         r = json_key_string(out, ",", "state", states[c->state]);
     if (r == 0 && *c->reason)
         r = json_key_string(out, ",", "reason", c->reason);
-    if (r == 0)
+    if (r == 0 && *c->image)
         r = json_key_string(out, ",", "image", c->image);
     if (r == 0)
         r = json_key_u64(out, ",", "restarts", c->restarts);
+    if (r == 0 && c->started_ms > 0)
+        r = json_key_u64(out, ",", "started_ms", (uint64_t)c->started_ms);
     return r < 0 ? r : put_container_end(out, samples, cpu_ns);
 }
 
@@ -63,7 +65,28 @@ static bool has_container(const struct kube_object *o, const char *id)
     return false;
 }
 
-/* Of a container the API server does not have (any more): before a restart, say. */
+/* Agents know those that have gone, too, and those of pods that had the name before. */
+static int put_told(const struct pod *pod, struct buf *out)
+{
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < pod->told_count; i++) {
+        const struct kube_object *told = &pod->told[i].object;
+        for (size_t k = 0; r == 0 && k < told->container_count; k++)
+            if (!has_container(pod->object, told->containers[k].id))
+                r = put_container(pod, &told->containers[k], out);
+    }
+    return r;
+}
+
+static bool is_known(const struct pod *pod, const char *id)
+{
+    bool known = has_container(pod->object, id);
+    for (size_t i = 0; i < pod->told_count && !known; i++)
+        known = has_container(&pod->told[i].object, id);
+    return known;
+}
+
+/* Of a container that only samples tell of. */
 static int put_sampled(const struct pod *pod, size_t first, struct buf *out)
 {
     const char *id = pod->rows[first].values[GROUP_CONTAINER_ID];
@@ -89,8 +112,10 @@ static int put_containers(const struct pod *pod, struct buf *out)
     int r = buf_puts(out, ",\"containers\":[");
     for (size_t i = 0; r == 0 && o && i < o->container_count; i++)
         r = put_container(pod, &o->containers[i], out);
+    if (r == 0)
+        r = put_told(pod, out);
     for (size_t i = 0; r == 0 && i < pod->row_count; i++)
-        if (!has_container(o, pod->rows[i].values[GROUP_CONTAINER_ID]))
+        if (!is_known(pod, pod->rows[i].values[GROUP_CONTAINER_ID]))
             r = put_sampled(pod, i, out);
     return r < 0 ? r : buf_puts(out, "]");
 }
@@ -107,17 +132,18 @@ static int put_answer(struct api *api, const struct store_query *query, const st
                       struct buf *out)
 {
     const struct pod *pod = &pods->all[0];
+    const struct told_pod *told = pod_told(pod);
     int r = json_key_u64(out, "{", "start_ms", (uint64_t)query->start_ms);
     if (r == 0)
         r = json_key_u64(out, ",", "end_ms", (uint64_t)query->end_ms);
     if (r == 0)
-        r = sources_put(api, out);
+        r = sources_put(api, true, out);
     if (r == 0)
         r = buf_puts(out, ",");
     if (r == 0)
         r = pods_put(pods, pod, out);
-    if (r == 0 && pod->object)
-        r = put_labels(pod->object, out);
+    if (r == 0 && (pod->object || (told && told->object.label_count)))
+        r = put_labels(pod->object ? pod->object : &told->object, out);
     if (r == 0)
         r = put_containers(pod, out);
     return r < 0 ? r : buf_puts(out, "}\n");

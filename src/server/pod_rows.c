@@ -20,6 +20,7 @@ void pods_free(struct pods *pods)
     if (pods->locked)
         cluster_unlock(pods->locked);
     label_rows_free(&pods->rows);
+    pod_facts_free(&pods->facts);
     free(pods->all);
     free(pods->services);
     *pods = (struct pods){0};
@@ -66,11 +67,35 @@ static int add_rows(struct pods *pods)
     struct pod *last = NULL;
     for (size_t i = 0; i < rows->count; i++) {
         const char *const *values = rows->all[i].values;
-        struct pod pod = {values[GROUP_NAMESPACE], values[GROUP_POD], NULL, &rows->all[i], 1};
+        struct pod pod = {.namespace = values[GROUP_NAMESPACE],
+                          .name = values[GROUP_POD],
+                          .rows = &rows->all[i],
+                          .row_count = 1};
         if (!is_named(&pod) && !*values[GROUP_UID])
             continue; /* it is in no pod */
         if (last && compare(last, &pod) == 0) {
             last->row_count++;
+            continue;
+        }
+        last = add_pod(pods);
+        if (!last)
+            return -ENOMEM;
+        *last = pod;
+    }
+    return 0;
+}
+
+/* Sorted by namespace and name, too. */
+static int add_told(struct pods *pods)
+{
+    const struct pod_facts *facts = &pods->facts;
+    struct pod *last = NULL;
+    for (size_t i = 0; i < facts->count; i++) {
+        const struct kube_object *o = &facts->pods[i].object;
+        struct pod pod = {
+            .namespace = o->namespace, .name = o->name, .told = &facts->pods[i], .told_count = 1};
+        if (last && compare(last, &pod) == 0) {
+            last->told_count++;
             continue;
         }
         last = add_pod(pods);
@@ -109,7 +134,7 @@ static bool add_object(void *ctx, const struct kube_object *o)
     struct pod *pod = add_pod(adding->pods);
     adding->failed = !pod;
     if (pod)
-        *pod = (struct pod){o->namespace, o->name, o, NULL, 0};
+        *pod = (struct pod){.namespace = o->namespace, .name = o->name, .object = o};
     return pod != NULL;
 }
 
@@ -140,7 +165,7 @@ static int add_from_cluster(struct pods *pods, const struct store_query *query)
     return 0;
 }
 
-/* Brings together what samples and what the API server say of the same pod. */
+/* Brings together what samples, agents and the API server say of the same pod. */
 static void join(struct pods *pods)
 {
     size_t kept = 0;
@@ -155,6 +180,10 @@ static void join(struct pods *pods)
         }
         if (pod->object)
             last->object = pod->object;
+        if (pod->told) {
+            last->told = pod->told;
+            last->told_count = pod->told_count;
+        }
         if (pod->rows) {
             last->rows = pod->rows;
             last->row_count = pod->row_count;
@@ -178,9 +207,13 @@ int pods_read(struct api *api, struct store_query *query, bool containers, struc
     query->group_count = containers ? POD_GROUPS : GROUP_CONTAINER;
     memcpy(query->groups, groups, query->group_count * sizeof(*groups));
     int r = label_rows_read(api, query, &ret->rows, err);
+    if (r == 0)
+        r = pod_facts_read(api, query, &ret->facts, err);
     if (r < 0)
         return r;
     r = add_rows(ret);
+    if (r == 0)
+        r = add_told(ret);
     if (r == 0 && api->cluster) {
         cluster_lock(api->cluster);
         ret->locked = api->cluster;
@@ -207,32 +240,54 @@ static int put_text(struct buf *out, const char *key, const char *text)
     return *text ? json_key_string(out, ",", key, text) : 0;
 }
 
+const struct told_pod *pod_told(const struct pod *pod)
+{
+    for (size_t i = 0; i < pod->told_count; i++) {
+        const struct kube_object *told = &pod->told[i].object;
+        if (!pod->object || strcmp(told->uid, pod->object->uid) == 0 ||
+            (*told->uid && strcmp(told->uid, pod->object->static_uid) == 0))
+            return &pod->told[i];
+    }
+    return NULL;
+}
+
+static int put_uid(const char *uid, struct buf *out)
+{
+    int r = out->data[out->len - 1] == '[' ? 0 : buf_puts(out, ",");
+    return r < 0 ? r : json_text(out, uid);
+}
+
+static bool is_told(const struct pod *pod, const char *uid)
+{
+    for (size_t i = 0; i < pod->told_count; i++)
+        if (strcmp(pod->told[i].object.uid, uid) == 0)
+            return true;
+    return false;
+}
+
 /* One pod after another may have had the name (a StatefulSet's have), and a static pod has two at
  * once: that of the API server, and kubelet's. */
 static int put_uids(const struct pod *pod, struct buf *out)
 {
     const char *first = pod->object ? pod->object->uid : "";
     const char *second = pod->object ? pod->object->static_uid : "";
-    const char *before = "", *last = "";
+    const char *last = "";
     int r = buf_puts(out, ",\"uids\":[");
-    if (r == 0 && *first) {
-        r = json_text(out, first);
-        before = ",";
-    }
-    if (r == 0 && *second) {
-        r = buf_puts(out, before);
-        if (r == 0)
-            r = json_text(out, second);
-        before = ",";
+    if (r == 0 && *first)
+        r = put_uid(first, out);
+    if (r == 0 && *second)
+        r = put_uid(second, out);
+    for (size_t i = 0; r == 0 && i < pod->told_count; i++) {
+        const char *uid = pod->told[i].object.uid;
+        if (strcmp(uid, first) != 0 && strcmp(uid, second) != 0)
+            r = put_uid(uid, out);
     }
     for (size_t i = 0; r == 0 && i < pod->row_count; i++) {
         const char *uid = pod->rows[i].values[GROUP_UID];
-        if (!*uid || strcmp(uid, last) == 0 || strcmp(uid, first) == 0 || strcmp(uid, second) == 0)
+        if (!*uid || strcmp(uid, last) == 0 || strcmp(uid, first) == 0 ||
+            strcmp(uid, second) == 0 || is_told(pod, uid))
             continue;
-        r = buf_puts(out, before);
-        if (r == 0)
-            r = json_text(out, uid);
-        before = ",";
+        r = put_uid(uid, out);
         last = uid;
     }
     return r < 0 ? r : buf_puts(out, "]");
@@ -268,49 +323,79 @@ static int put_services(const struct pods *pods, const struct kube_object *o, st
     return r < 0 ? r : buf_puts(out, "]");
 }
 
-static int put_object(const struct pods *pods, const struct kube_object *o, struct buf *out)
+/* What the API server does not say, an agent may. */
+static const char *either(const char *first, const char *second)
 {
-    int r = put_text(out, "node", o->node);
+    return *first ? first : second;
+}
+
+static int put_place(const struct pods *pods, const struct pod *pod, struct buf *out)
+{
+    static const struct kube_object nothing = {.node = "", .ip = "", .phase = ""};
+    const struct told_pod *known = pod_told(pod);
+    const struct kube_object *told = known ? &known->object : &nothing;
+    const struct kube_object *o = pod->object ? pod->object : told;
+    int64_t started_ms = o->started_ms > 0 ? o->started_ms : told->started_ms;
+    const char *node = either(o->node, told->node);
+    int r = put_text(out, "node", pod->object ? node : either(node, first_of(pod, GROUP_NODE)));
     if (r == 0)
-        r = put_text(out, "ip", o->ip);
+        r = put_text(out, "ip", either(o->ip, told->ip));
     if (r == 0)
-        r = put_text(out, "phase", o->phase);
-    if (r == 0 && o->started_ms > 0)
-        r = json_key_u64(out, ",", "started_ms", (uint64_t)o->started_ms);
-    if (r == 0 && cluster_is_whole(pods->locked, KUBE_SERVICE))
-        r = put_services(pods, o, out);
+        r = put_text(out, "phase", either(o->phase, told->phase));
+    if (r == 0 && started_ms > 0)
+        r = json_key_u64(out, ",", "started_ms", (uint64_t)started_ms);
+    if (r == 0 && pod->object && cluster_is_whole(pods->locked, KUBE_SERVICE))
+        r = put_services(pods, pod->object, out);
     return r;
+}
+
+static int put_workload(const struct pods *pods, const struct pod *pod, struct buf *out)
+{
+    char workload[CLUSTER_WORKLOAD_MAX] = "";
+    if (pod->object)
+        cluster_workload(pods->locked, pod->object, workload);
+    const struct told_pod *told = pod_told(pod);
+    const char *text = either(workload, told ? told->workload : "");
+    return put_text(out, "workload", either(text, first_of(pod, GROUP_WORKLOAD)));
+}
+
+static int put_known_by(const struct pod *pod, struct buf *out)
+{
+    const struct {
+        bool knows;
+        const char *name;
+    } all[] = {
+        {pod->object, "api_server"}, {pod->told_count, "agents"}, {pod->row_count, "samples"}};
+    const char *before = "";
+    int r = buf_puts(out, ",\"known_by\":[");
+    for (size_t i = 0; r == 0 && i < ARRAY_LEN(all); i++) {
+        if (!all[i].knows)
+            continue;
+        r = buf_printf(out, "%s\"%s\"", before, all[i].name);
+        before = ",";
+    }
+    return r < 0 ? r : buf_puts(out, "]");
 }
 
 int pods_put(const struct pods *pods, const struct pod *pod, struct buf *out)
 {
-    static const char *const known_by[] = {"\"samples\"", "\"api_server\"",
-                                           "\"api_server\",\"samples\""};
-    char workload[CLUSTER_WORKLOAD_MAX] = "";
     uint64_t samples = 0, cpu_ns = 0;
     for (size_t i = 0; i < pod->row_count; i++) {
         samples += pod->rows[i].samples;
         cpu_ns += pod->rows[i].cpu_ns;
     }
-    if (pod->object)
-        cluster_workload(pods->locked, pod->object, workload);
     int r = json_key_string(out, "", "namespace", pod->namespace);
     if (r == 0)
         r = json_key_string(out, ",", "pod", pod->name);
     if (r == 0)
         r = put_uids(pod, out);
     if (r == 0)
-        r = put_text(out, "workload", *workload ? workload : first_of(pod, GROUP_WORKLOAD));
+        r = put_workload(pods, pod, out);
     if (r == 0)
-        r = pod->object ? put_object(pods, pod->object, out)
-                        : put_text(out, "node", first_of(pod, GROUP_NODE));
+        r = put_place(pods, pod, out);
     if (r == 0)
         r = json_key_u64(out, ",", "samples", samples);
     if (r == 0)
         r = json_key_u64(out, ",", "cpu_ms", cpu_ns / NS_PER_MS);
-    return r < 0 ? r
-                 : buf_printf(out, ",\"known_by\":[%s]",
-                              known_by[!pod->object     ? 0
-                                       : pod->row_count ? 2
-                                                        : 1]);
+    return r < 0 ? r : put_known_by(pod, out);
 }

@@ -17,7 +17,7 @@ static int put_list(struct api *api, const struct store_query *query, const stru
     if (r == 0)
         r = json_key_u64(out, ",", "end_ms", (uint64_t)query->end_ms);
     if (r == 0)
-        r = sources_put(api, out);
+        r = sources_put(api, true, out);
     if (r == 0)
         r = buf_puts(out, ",\"pods\":[");
     for (size_t i = 0; r == 0 && i < pods->count; i++) {

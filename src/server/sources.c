@@ -33,9 +33,11 @@ static int put_resource(struct api *api, enum kube_kind kind, struct buf *out)
     return r < 0 ? r : buf_puts(out, "}");
 }
 
-int sources_put(struct api *api, struct buf *out)
+int sources_put(struct api *api, bool agents, struct buf *out)
 {
     int r = buf_puts(out, ",\"sources\":[{\"name\":\"samples\"}");
+    if (r == 0 && agents)
+        r = buf_puts(out, ",{\"name\":\"agents\"}");
     for (size_t kind = 0; r == 0 && api->kube && kind < KUBE_KIND_COUNT; kind++)
         r = put_resource(api, kind, out);
     return r < 0 ? r : buf_puts(out, "]");

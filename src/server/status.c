@@ -199,7 +199,7 @@ void api_get_status(struct api *api, const struct request *request, struct reply
     if (r == 0)
         r = put_names(api, out);
     if (r == 0)
-        r = sources_put(api, out);
+        r = sources_put(api, false, out);
     if (r == 0)
         r = put_counters(out, &counters);
     if (r == 0)

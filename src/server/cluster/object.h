@@ -48,6 +48,7 @@ struct kube_container {
     enum container_kind kind;
     enum container_state state;
     uint32_t restarts;
+    int64_t started_ms; /* since 1970; 0: not yet, or unknown */
 };
 
 struct kube_object {
