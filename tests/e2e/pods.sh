@@ -112,6 +112,15 @@ if command -v openssl >/dev/null; then
     of_workload() { equal "$(of by-kubelet "container_id=$(id_of "$1")" "workload=$2")" "$(of by-kubelet "container_id=$(id_of "$1")")"; }
     check "the pod of a Deployment says so" of_workload web Deployment/web
     check "and that of a StatefulSet" of_workload db StatefulSet/db
+    curl -sS --fail-with-body --max-time 60 -G "$server/api/v1/pods/shop/web-6f9968b487-nf9wh" --data-urlencode start=-1h \
+        --data-urlencode node=by-kubelet >"$dir/pod.json"
+    tells() { matches "$dir/pod.json" "$1"; }
+    check "of a pod the server tells its workload, node, IP, phase and start without an API server" tells \
+        "\"uids\":\\[\"$web_uid\"\\],\"workload\":\"Deployment/web\",\"node\":\"by-kubelet\",\"ip\":\"10.254.79.6\",\"phase\":\"Running\",\"started_ms\":1795339514000,"
+    check "and who says so" tells '"known_by":\["agents","samples"\]'
+    check "and its labels" tells '"labels":\{"app":"web","app.kubernetes.io/name":"web","app.kubernetes.io/version":"1.4","pod-template-hash":"6f9968b487","tier":"frontend"\}'
+    check "and its container's image and state" tells \
+        "\{\"container\":\"main\",\"id\":\"$(id_of web)\",\"kind\":\"app\",\"state\":\"running\",\"image\":\"localhost/busybox:1\",\"restarts\":0,\"started_ms\":1795339518000,"
     sample refused "${kubelet[@]}" --kubelet-token "$dir/wrong"
     check "with a wrong token it is told why" matches "$dir/metrics-refused" 'podflamed_source_state_seconds\{source="kubelet",state="failing".*401'
     check "and samples go on" holds "$(of refused "pod_uid=$web_uid") > 20"
