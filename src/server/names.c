@@ -37,7 +37,8 @@ struct names {
     struct cluster *cluster;
     struct strings texts;
     struct table learned;
-    bool is_needed; /* some series lacks what it might have */
+    bool is_needed;   /* some series lacks what it might have */
+    bool is_nameless; /* some has not even its pod's name */
 };
 
 void names_free(struct names **names)
@@ -80,6 +81,20 @@ static int learn(struct names *n, const char *id, const char *const *values, boo
     return r == 0 && has_container ? set_once(n, values[CONTAINER], &l->container) : r;
 }
 
+static const struct learned *find_learned(struct names *n, const char *id)
+{
+    uint32_t key, row;
+    if (!*id || strings_add(&n->texts, id, &key) < 0 || table_find(&n->learned, &key, &row) < 0)
+        return NULL;
+    return table_row(&n->learned, row);
+}
+
+/* What has no id, or no place any more, is not learned. */
+static int pass_over(int r)
+{
+    return r == -ENOSPC || r == -EFBIG || r == -ENOENT ? 0 : r;
+}
+
 static bool has_prefix(const char *text, const char *prefix)
 {
     return strncmp(text, prefix, strlen(prefix)) == 0;
@@ -99,12 +114,41 @@ static int take_series(void *ctx, const char *const *values)
     bool is_named = *values[NAMESPACE] && *values[POD];
     if (!is_named || !*values[CONTAINER] || !*values[WORKLOAD] || is_between(values[WORKLOAD]))
         n->is_needed = true;
+    n->is_nameless |= !is_named;
     if (!is_named)
         return 0;
-    int r = learn(n, values[CONTAINER_ID], values, true);
-    if (r == 0 || r == -ENOENT)
-        r = learn(n, values[POD_UID], values, false);
-    return r == -ENOSPC || r == -EFBIG || r == -ENOENT ? 0 : r;
+    int r = pass_over(learn(n, values[CONTAINER_ID], values, true));
+    return r < 0 ? r : pass_over(learn(n, values[POD_UID], values, false));
+}
+
+static int take_pod(void *ctx, const struct store_pod *pod)
+{
+    const char *const values[LABELS] = {
+        [NAMESPACE] = pod->namespace, [POD] = pod->name, [WORKLOAD] = pod->workload};
+    return *pod->namespace && *pod->name ? pass_over(learn(ctx, pod->uid, values, false)) : 0;
+}
+
+/* Its pod has been told before it. */
+static int take_container(void *ctx, const struct store_container *container)
+{
+    struct names *n = ctx;
+    const struct learned *l = find_learned(n, container->pod_uid);
+    if (!l || !l->pod)
+        return 0;
+    const char *const values[LABELS] = {[NAMESPACE] = n->texts.texts[l->namespace],
+                                        [POD] = n->texts.texts[l->pod],
+                                        [WORKLOAD] = n->texts.texts[l->workload],
+                                        [CONTAINER] = container->name};
+    return pass_over(learn(n, container->id, values, true));
+}
+
+/* After the series: what they say goes first. */
+static int learn_facts(struct names *n, struct store *store, const struct store_query *query,
+                       struct err *err)
+{
+    static const struct store_facts fns = {take_pod, take_container};
+    const struct store_query range = {.start_ms = query->start_ms, .end_ms = query->end_ms};
+    return n->is_nameless ? store->ops->facts(store, &range, &fns, n, err) : 0;
 }
 
 /* ---- naming */
@@ -161,11 +205,10 @@ static bool name_from_cluster(struct names *n, const char **values)
 
 static bool name_from_series(struct names *n, const char *id, const char **values)
 {
-    uint32_t key, row;
+    const struct learned *l = find_learned(n, id);
     bool changed = false;
-    if (!*id || strings_add(&n->texts, id, &key) < 0 || table_find(&n->learned, &key, &row) < 0)
+    if (!l)
         return false;
-    const struct learned *l = table_row(&n->learned, row);
     const char *namespace = n->texts.texts[l->namespace], *pod = n->texts.texts[l->pod];
     const char *container = n->texts.texts[l->container], *workload = n->texts.texts[l->workload];
     if (!*values[NAMESPACE] || !*values[POD]) {
@@ -232,6 +275,8 @@ int names_for_query(struct store *store, struct cluster *cluster, struct store_q
         return err_errno(err, r, "naming pods");
     r = store->ops->series(store, query->start_ms, query->end_ms, keys, LABELS, take_series, n,
                            err);
+    if (r == 0)
+        r = learn_facts(n, store, query, err);
     if (r < 0)
         return err_wrap(err, r, "naming pods");
     if (!n->is_needed)

@@ -1,5 +1,6 @@
 /* names.h: gives a query's series the names they had not yet when they were stored: of a pod by its
- * uid or its container's id, from the API server and from other series of the range. A Job or
+ * uid or its container's id, from the API server, other series of the range, and what agents said
+ * of pods. A Job or
  * ReplicaSet that another object controls becomes that object (CronJob, Deployment). */
 #pragma once
 

@@ -1,5 +1,6 @@
 /* batch.h: a batch in memory, as the agent builds it and the server reads it. The meaning of each
- * field, and its limits, stand in format.h; the rows of pods and containers in facts.h. */
+ * field, and its limits, stand in format.h; rows of usage stand in figures.h, those of pods and
+ * containers in facts.h. */
 #pragma once
 
 #include <stddef.h>
@@ -52,26 +53,6 @@ struct batch_sample {
     uint32_t cpu;
     uint32_t stack;
     uint32_t count;
-};
-
-struct batch_usage {
-    int64_t time_ns, span_ns;
-    uint64_t network;
-    uint64_t figures[WIRE_USAGE_COUNT]; /* WIRE_UNKNOWN or below 2^63 */
-    uint32_t cgroup;                    /* string */
-    uint32_t summed;
-};
-
-struct batch_usage_label {
-    uint32_t cgroup, key, value; /* string */
-};
-
-struct batch_usage_process {
-    int64_t start_ns;
-    uint64_t cpu_user_ns, cpu_system_ns, rss_bytes, virtual_bytes; /* as figures */
-    uint32_t usage;
-    uint32_t pid, threads;
-    uint32_t exe, command; /* string */
 };
 
 struct batch_counter {

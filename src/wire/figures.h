@@ -1,4 +1,17 @@
-/* figures.h: the figures of a row of usage (format.h), declared once. */
+/* figures.h: what a batch says of what containers and systemd units used: three tables of format.h,
+ * which is to be read first.
+ *
+ *   usage      columns: time_ns (within the window), span_ns (what the counters count over, up to
+ *              time_ns; 0: they are not known yet), cgroup (string: the path of a container or
+ *              systemd unit; all below it is counted, too), network (uint of 64 bits: rows with the
+ *              same one of a node share a network namespace, and its traffic; 0: it is the node's
+ *              own), summed (bit i: the i-th figure is the sum over the processes that were there),
+ *              and a column for each of WIRE_USAGE, a uint below 2^63 or nil: not known
+ *   usage_labels     columns: cgroup, key, value (string): as labels, of a cgroup in usage
+ *   usage_processes  columns: usage (row there), pid, threads (uint), start_ns (as processes'),
+ *              exe, command (string; with its arguments only where the agent is told to),
+ *              cpu_user_ns, cpu_system_ns, rss_bytes, virtual_bytes (uint below 2^63 or nil)
+ */
 #pragma once
 
 #include <stdint.h>
@@ -29,3 +42,29 @@ enum wire_usage {
 };
 #define WIRE_USAGE_COUNTER_COUNT WIRE_USAGE_memory_bytes
 #define WIRE_UNKNOWN             UINT64_MAX /* a figure that is nil */
+
+#define WIRE_MAX_USAGE           50000u /* 2000 cgroups, every 10 s, for 4 minutes */
+#define WIRE_MAX_USAGE_LABELS    400000u
+#define WIRE_MAX_USAGE_PROCESSES 200000u
+
+/* In memory, as batch.h has the others. */
+
+struct batch_usage {
+    int64_t time_ns, span_ns;
+    uint64_t network;
+    uint64_t figures[WIRE_USAGE_COUNT]; /* WIRE_UNKNOWN or below 2^63 */
+    uint32_t cgroup;                    /* string */
+    uint32_t summed;
+};
+
+struct batch_usage_label {
+    uint32_t cgroup, key, value; /* string */
+};
+
+struct batch_usage_process {
+    int64_t start_ns;
+    uint64_t cpu_user_ns, cpu_system_ns, rss_bytes, virtual_bytes; /* as figures */
+    uint32_t usage;
+    uint32_t pid, threads;
+    uint32_t exe, command; /* string */
+};

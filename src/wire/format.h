@@ -35,16 +35,7 @@
  *              its own row (namespace, pod, container, unit ...)
  *   samples    columns: slot (uint, (time - start_ns) / slot_ns), process, thread (string: its
  *              name), cpu (uint), stack, count (uint, at least 1)
- *   usage      columns: time_ns (within the window), span_ns (what the counters count over, up to
- *              time_ns; 0: they are not known yet), cgroup (string: the path of a container or
- *              systemd unit; all below it is counted, too), network (uint of 64 bits: rows with the
- *              same one of a node share a network namespace, and its traffic; 0: it is the node's
- *              own), summed (bit i: the i-th figure is the sum over the processes that were there),
- *              and a column for each of WIRE_USAGE, a uint below 2^63 or nil: not known
- *   usage_labels     columns: cgroup, key, value (string): as labels, of a cgroup in usage
- *   usage_processes  columns: usage (row there), pid, threads (uint), start_ns (as processes'),
- *              exe, command (string; with its arguments only where the agent is told to),
- *              cpu_user_ns, cpu_system_ns, rss_bytes, virtual_bytes (uint below 2^63 or nil)
+ *   usage, usage_labels, usage_processes  columns: what cgroups used, see figures.h
  *   pods, pod_labels, containers  columns: what is known of them, see facts.h
  *   counters   map from name to uint below 2^63: the agent's own counts within this
  *              window (src/agent/counters.h)
@@ -78,22 +69,19 @@
 
 /* What a decoder accepts; an encoder keeps within them. A batch over one of them is refused with
  * the limit's name. A node of 256 CPUs at 100 Hz takes 768,000 samples in 30 s. */
-#define WIRE_MAX_COMPRESSED      (32u << 20) /* bytes */
-#define WIRE_MAX_BODY            (64u << 20) /* bytes */
-#define WIRE_MAX_STRINGS         1000000u
-#define WIRE_MAX_STRING          16384u /* bytes of one string */
-#define WIRE_MAX_OBJECTS         100000u
-#define WIRE_MAX_FRAMES          1000000u
-#define WIRE_MAX_STACKS          2000000u
-#define WIRE_MAX_DEPTH           1024u /* frames from root to leaf */
-#define WIRE_MAX_PROCESSES       1000000u
-#define WIRE_MAX_LABELS          4000000u
-#define WIRE_MAX_SAMPLES         2000000u
-#define WIRE_MAX_COUNTERS        256u
-#define WIRE_MAX_USAGE           50000u /* 2000 cgroups, every 10 s, for 4 minutes */
-#define WIRE_MAX_USAGE_LABELS    400000u
-#define WIRE_MAX_USAGE_PROCESSES 200000u
-#define WIRE_MAX_BUILD_ID        20u
+#define WIRE_MAX_COMPRESSED (32u << 20) /* bytes */
+#define WIRE_MAX_BODY       (64u << 20) /* bytes */
+#define WIRE_MAX_STRINGS    1000000u
+#define WIRE_MAX_STRING     16384u /* bytes of one string */
+#define WIRE_MAX_OBJECTS    100000u
+#define WIRE_MAX_FRAMES     1000000u
+#define WIRE_MAX_STACKS     2000000u
+#define WIRE_MAX_DEPTH      1024u /* frames from root to leaf */
+#define WIRE_MAX_PROCESSES  1000000u
+#define WIRE_MAX_LABELS     4000000u
+#define WIRE_MAX_SAMPLES    2000000u
+#define WIRE_MAX_COUNTERS   256u
+#define WIRE_MAX_BUILD_ID   20u
 #define WIRE_MAX_WINDOW_NS \
     3600000000000ll                     /* an hour: bounds the slots and days one batch touches */
 #define WIRE_MAX_PERIOD_NS 1000000000ll /* count times period_ns stays below 2^63 */

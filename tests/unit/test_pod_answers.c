@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -143,22 +144,22 @@ static void tell(struct answers *a, int64_t second, uint32_t uid, uint32_t id, u
     assert_false(kit_ingest(a->kit, &b));
 }
 
-/* 10 samples of a container, whose labels are as an agent has them that knows their names. */
-static void sample(struct answers *a, int64_t second, uint32_t uid, uint32_t id)
+/* 10 samples of a container, whose labels are as an agent has them that knows the names, or not. */
+static void sample(struct answers *a, int64_t second, uint32_t uid, uint32_t id, bool named)
 {
     const struct batch_process process = {.pid = 1, .name = MAIN};
     const struct batch_sample samples = {.count = 10};
-    const struct batch_label labels[] = {{0, NAMESPACE, DATA},
-                                         {0, POD, DB},
-                                         {0, POD_UID, uid},
+    const struct batch_label labels[] = {{0, POD_UID, uid},
                                          {0, CONTAINER_ID, id},
+                                         {0, NAMESPACE, DATA},
+                                         {0, POD, DB},
                                          {0, CONTAINER, MAIN}};
     struct batch b = batch_at(a, second);
     b.processes = &process;
     b.samples = &samples;
     b.labels = labels;
     b.process_count = b.sample_count = 1;
-    b.label_count = ARRAY_LEN(labels);
+    b.label_count = named ? ARRAY_LEN(labels) : 2;
     assert_false(kit_ingest(a->kit, &b));
 }
 
@@ -227,7 +228,7 @@ static void without_an_api_server_agents_tell(void **state)
            SOURCES NAMES "\"uids\":[\"uid-2\"]," PLACE
                          "\"samples\":0,\"cpu_ms\":0,\"known_by\":[\"agents\"],"
                          "\"labels\":{\"app\":\"db-0\"},\"containers\":[" MAIN_2("0", "0") "]}\n");
-    sample(a, 30, NEW_UID, ID_2);
+    sample(a, 30, NEW_UID, ID_2, true);
     expect(a, "/api/v1/pods/data/db-0", RANGE, 200,
            SOURCES NAMES
            "\"uids\":[\"uid-2\"]," PLACE
@@ -253,7 +254,7 @@ static void the_last_of_two_pods_with_a_name_is_told_with_the_containers_of_both
     struct answers *a = *state;
     tell(a, 60, NEW_UID, ID_2, IP);
     tell(a, 0, OLD_UID, ID_1, EMPTY);
-    sample(a, 90, NEW_UID, ID_2);
+    sample(a, 90, NEW_UID, ID_2, true);
     expect(a, "/api/v1/pods/data/db-0", RANGE, 200,
            SOURCES NAMES
            "\"uids\":[\"uid-2\",\"uid-1\"]," PLACE
@@ -290,6 +291,22 @@ static void of_another_pod_that_had_the_name_nothing_is_believed(void **state)
                          "\"cpu_ms\":0}," MAIN_2("0", "0") "]}\n");
 }
 
+/* The names came after the samples. */
+static void samples_without_names_get_those_that_agents_told(void **state)
+{
+    struct answers *a = *state;
+    sample(a, 0, NEW_UID, ID_2, false);
+    tell(a, 60, NEW_UID, ID_2, IP);
+    expect(a, "/api/v1/pods/data/db-0", RANGE, 200,
+           SOURCES NAMES
+           "\"uids\":[\"uid-2\"]," PLACE
+           "\"samples\":10,\"cpu_ms\":100,\"known_by\":[\"agents\",\"samples\"],"
+           "\"labels\":{\"app\":\"db-0\"},\"containers\":[" MAIN_2("10", "100") "]}\n");
+    expect(a, "/api/v1/pods", RANGE, 200,
+           SOURCES "\"pods\":[{" NAMES "\"uids\":[\"uid-2\"]," PLACE
+                   "\"samples\":10,\"cpu_ms\":100,\"known_by\":[\"agents\",\"samples\"]}]}\n");
+}
+
 #define WITH_ANSWERS(test) cmocka_unit_test_setup_teardown(test, make, unmake)
 
 int main(void)
@@ -299,6 +316,7 @@ int main(void)
         WITH_ANSWERS(of_what_was_not_there_in_the_range_nothing_is_told),
         WITH_ANSWERS(the_last_of_two_pods_with_a_name_is_told_with_the_containers_of_both),
         WITH_ANSWERS(what_the_api_server_says_goes_first),
+        WITH_ANSWERS(samples_without_names_get_those_that_agents_told),
         WITH_ANSWERS(of_another_pod_that_had_the_name_nothing_is_believed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
