@@ -10,9 +10,13 @@ stop_daemon kubelet # first: it would start the pods anew
 ! is_up containerd || timeout 120 node "$here/../e2e/cri.mjs" "$socket" remove-all
 for daemon in kube-scheduler kube-controller-manager kube-apiserver etcd containerd; do stop_daemon "$daemon"; done
 
-for shim in $(shims); do
-    # shellcheck disable=SC2046 # several
-    kill -KILL $(cat /proc/"$shim"/task/*/children) "$shim" 2>/dev/null
+# What is left would start others: twice. A shim's children are its containers.
+for _ in 1 2; do
+    for left in $(processes); do
+        # shellcheck disable=SC2046 # several
+        kill -KILL $(! grep -q '^containerd-shim' "/proc/$left/comm" || cat /proc/"$left"/task/*/children) "$left"
+    done 2>/dev/null
+    [ -z "$(processes)" ] || sleep 0.5
 done
 for _ in 1 2 3; do
     mounts_of_run | sort -r | while read -r mounted; do umount -l "$mounted" 2>/dev/null; done
@@ -38,6 +42,6 @@ if [ -f "$run/before" ]; then
     put_sysctls_back
     awk '$1 == "absent" { print $2 }' "$run/before" | while read -r made; do rm -rf --one-file-system "$made"; done
 fi
-left=$(shims; mounts_of_run; kubepods)
+left=$(processes; mounts_of_run; kubepods)
 [ -z "$left" ] || { echo "left behind: $left" >&2; exit 1; }
 rm -rf --one-file-system "$run"

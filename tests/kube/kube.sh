@@ -23,7 +23,7 @@ done
 what_is_there() {
     kubepods
     mounts_of_run
-    shims
+    processes
     ls -d /var/log/pods /var/log/containers /var/lib/kubelet /var/lib/cni 2>/dev/null
     ls /var/lib/cni/results 2>/dev/null
     ip -o link | awk -F': ' '{ print $2 }' | grep '^veth'
@@ -204,7 +204,7 @@ by_labels() {
         kubectl get pods -A -l "$selector" --no-headers | awk '{ print $1 "\t" $2 }'
     done | sort -u >"$dir/selected"
     awk -F'\t' -v negated="$2" 'NR == FNR { selected[$1 "\t" $2]; next }
-        (($2 "\t" $3) in selected) != negated { print $1 }' "$dir/selected" "$dir/first" | sort >"$dir/wanted-ids"
+        $7 == "running" && (($2 "\t" $3) in selected) != negated { print $1 }' "$dir/selected" "$dir/first" | sort >"$dir/wanted-ids"
     rows "$1" | awk -F'\t' 'NR == FNR { first[$1]; next } $1 in first { print $1 }' "$dir/first" - | sort -u >"$dir/got-ids"
     echo "$(grep -c . "$dir/got-ids") containers; $(rows "$1" | awk -F'\t' '$3 == "-" { n += $7 } END { print n + 0 }') samples of no pod"
     diff "$dir/wanted-ids" "$dir/got-ids"

@@ -59,10 +59,11 @@ await() { # seconds, what, command...
 
 kubepods() { find /sys/fs/cgroup -maxdepth 2 -type d -name kubepods; }
 mounts_of_run() { awk -v below="$run/" 'index($5, below) == 1 { print $5 }' /proc/self/mountinfo; }
-# Each runs for one pod and may outlive containerd.
-shims() {
-    grep -lszF -e "$socket" /proc/[0-9]*/cmdline | cut -d/ -f3 | while read -r pid; do
-        ! grep -qs '^containerd-shim' "/proc/$pid/comm" || echo "$pid"
+# All daemons, of which up.sh may have been killed before it wrote the pid down, and containerd's shims, which
+# outlive it: each names a file of the store.
+processes() {
+    grep -lszF -e "$run/" /proc/[0-9]*/cmdline | cut -d/ -f3 | while read -r pid; do
+        ! grep -Eqs '^(etcd|kube|containerd)' "/proc/$pid/comm" || echo "$pid"
     done
 }
 # kubelet and a plug-in of the network set these, whatever their settings are.
