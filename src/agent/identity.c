@@ -105,8 +105,9 @@ static void give_up(struct missing *m)
         struct cgroup_id id;
         uint64_t hash;
         read_cgroup(m->window, m->processes[i], &id);
+        uint64_t *place = given_up_place(m->identity, &id, &hash);
         if (lacks(m->identity, &id))
-            *given_up_place(m->identity, &id, &hash) = hash;
+            *place = hash;
     }
 }
 

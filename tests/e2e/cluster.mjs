@@ -252,9 +252,9 @@ test("what the account may not list is said, and the rest goes on", async () => 
   api.tell("forbid services");
   const limited = await Server.start("--data-dir", folder("limited"), ...flags);
   const answer = await until("services are refused, pods followed", async () => {
-    const got = await limited.get("/api/v1/namespaces");
     const followed = /events_total\{resource="pods"\} 13$/m.test(await limited.get("/metrics"));
-    return followed && source_of(got, "services").state === "failing" && got;
+    const got = followed && (await limited.get("/api/v1/namespaces"));
+    return got && source_of(got, "services").state === "failing" && got;
   });
   assert.match(source_of(answer, "services").error,
     /the account may not list and watch services: .*HTTP 403: services is forbidden: User "system:serviceaccount:ops:nobody"/);

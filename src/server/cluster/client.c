@@ -43,7 +43,6 @@ struct follower {
 };
 
 struct kube_client {
-    char *server;
     atomic_bool stop;
     pthread_mutex_t lock;
     pthread_cond_t wake;
@@ -247,8 +246,7 @@ int kube_client_start(const struct kube_client_config *config, struct cluster *c
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&c->wake, &attr);
     pthread_condattr_destroy(&attr);
-    c->server = strdup(config->server);
-    int r = c->server ? 0 : err_errno(err, -ENOMEM, "following the API server");
+    int r = 0;
     for (size_t kind = 0; kind < KUBE_KIND_COUNT && r == 0; kind++)
         r = start_follower(c, kind, config, cluster, err);
     if (r == 0)
@@ -276,13 +274,7 @@ void kube_client_stop(struct kube_client **client)
     }
     pthread_cond_destroy(&c->wake);
     pthread_mutex_destroy(&c->lock);
-    free(c->server);
     free(TAKE_PTR(*client));
-}
-
-const char *kube_client_server(const struct kube_client *c)
-{
-    return c->server;
 }
 
 void kube_client_read_status(struct kube_client *c, enum kube_kind kind, struct kube_status *ret)

@@ -38,6 +38,5 @@ struct kube_status {
     char error[256]; /* of failing */
 };
 
-const char *kube_client_server(const struct kube_client *client);
 void kube_client_read_status(struct kube_client *client, enum kube_kind kind,
                              struct kube_status *ret);
