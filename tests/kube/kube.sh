@@ -76,16 +76,24 @@ Y
 
 # ---- agents
 
-# agent NAME [flags]: one that asks nobody but whom the flags say.
+# agent NAME [flags]: one that asks nobody but whom the flags say, and a server of its own: what one has of a
+# pod, also of other nodes, completes all samples of it.
 agents=()
-declare -A metrics_of
+declare -A metrics_of server_of server_pid_of server_address_of
 agent() {
-    local name=$1 dir=$dir/$1
+    local name=$1 dir=$dir/$1 server_address=
     shift
     mkdir "$dir"
+    serve "$name"
     start_agent --node "$name" --window 5s --kubelet-url '' --cri-socket '' --docker-socket '' --pod-logs '' --pod-info '' "$@"
     agents+=("$agent_pid")
     metrics_of[$name]=$agent_metrics
+}
+serve() { # name, flags
+    local name=$1
+    shift
+    start_server "$@"
+    server_of[$name]=$server server_pid_of[$name]=$server_pid server_address_of[$name]=$server_address
 }
 ask() { curl -sS --max-time 10 "${metrics_of[$1]}"; }
 stop_agents() {
@@ -96,7 +104,6 @@ stop_agents() {
 ask_kubelet=(--kubelet-url "$kubelet" --kubelet-ca "$run/pki/ca.crt")
 by_kubelet=("${ask_kubelet[@]}" --kubelet-token "$dir/podflamed.token")
 
-start_server
 agent kubelet "${by_kubelet[@]}"
 agent cri --cri-socket "$socket"
 agent logs --pod-logs /var/log
@@ -146,7 +153,7 @@ stop_agents
 
 # rows NODE: containers of samples, and under which names.
 rows() {
-    folded "node=$1" group=container_id,namespace,pod,container,workload,pod_uid >"$dir/rows-$1" || return
+    server=${server_of[$1]} folded group=container_id,namespace,pod,container,workload,pod_uid >"$dir/rows-$1" || return
     awk -F';' '{ match($0, / [0-9]+$/); n[$1 "\t" $2 "\t" $3 "\t" $4 "\t" $6 "\t" $5] += substr($0, RSTART + 1) }
         END { for (row in n) print row "\t" n[row] }' "$dir/rows-$1"
 }
@@ -251,25 +258,31 @@ stop_agents
 
 # ---- the API server: the same samples, at query time
 
-stop "$server_pid"
-start_server --api-server "$api" --api-ca "$run/pki/ca.crt" --api-token "$dir/podflame-server.token"
-namespaces() { curl -sS --fail-with-body --max-time 30 -G "$server/api/v1/namespaces" --data-urlencode start=-1h >"$dir/namespaces.json"; }
-all_told() { namespaces && ! grep -Eq '"state":"(listing|failing)"' "$dir/namespaces.json"; }
-check "podflame-server follows the API server with a token of its own" wait_until 30 all_told
-look
+ask_api=(--api-server "$api" --api-ca "$run/pki/ca.crt" --api-token "$dir/podflame-server.token")
+with_api() {
+    local dir=$dir/$1 server_address=${server_address_of[$1]}
+    stop "${server_pid_of[$1]}"
+    serve "$1" "${ask_api[@]}"
+}
+namespaces() { curl -sS --fail-with-body --max-time 30 -G "${server_of[$1]}/api/v1/namespaces" --data-urlencode start=-1h >"$dir/namespaces.json"; }
+all_told() { namespaces "$1" && ! grep -Eq '"state":"(listing|failing)"' "$dir/namespaces.json"; }
+for name in kubelet cri logs; do
+    with_api $name
+    check "$name: podflame-server follows the API server with a token of its own" wait_until 30 all_told $name
+done
 counts() {
     node "$here/told.mjs" counts "$dir/objects.json" >"$dir/counts" && node "$here/told.mjs" answered "$dir/namespaces.json" >"$dir/answered" || return
     cat "$dir/answered"
     diff "$dir/counts" "$dir/answered"
 }
-counts_hold() { look && namespaces && counts; }
+counts_hold() { look && namespaces kubelet && counts; }
 wait_until 30 counts_hold
 check "pods, services and workloads of each namespace are as many as kubectl's" counts
 for name in kubelet cri logs; do
     check "$name: samples carry the workload that the API server knows: Deployment, CronJob, ..." judge "$name" 9
 done
 workload() { # node, workload
-    folded "node=$1" "workload=$2" >"$dir/of-workload" || return
+    server=${server_of[$1]} folded "workload=$2" >"$dir/of-workload" || return
     echo "$2: $(count_folded "$dir/of-workload") samples"
     [ "$(count_folded "$dir/of-workload")" -ge 10 ]
 }
@@ -279,7 +292,7 @@ done
 
 # ---- and away
 
-[ "$failures" = 0 ] || { show "$dir/kubelet/agent.log"; show "$server_log"; show "$dir/kubectl.log"; }
+[ "$failures" = 0 ] || { show "$dir/kubelet/agent.log"; show "$dir/kubelet/server.log"; show "$dir/kubectl.log"; }
 if [ -z "${KEEP_NODE:-}" ]; then
     check "the node is taken away" "$here/down.sh"
     is_as_before() { what_is_there | diff "$dir/before" -; }
