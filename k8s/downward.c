@@ -169,8 +169,12 @@ static const char *variable(const char *name)
     return text && text[0] ? text : NULL;
 }
 
-/* A static pod's cgroup is called by its configuration's hash; depending on the version, the uid in
- * its environment is that of its mirror in the API server. */
+const char *downward_own_uid(void)
+{
+    return variable("PODFLAME_POD_UID");
+}
+
+/* A static pod's cgroup is called by its configuration's hash, whatever else is called its uid. */
 static const char *find_config_hash(const struct file *annotations)
 {
     for (size_t i = 0; i < annotations->count; i++)
@@ -184,7 +188,7 @@ int downward_read(int dirfd, const struct facts_sink *sink, struct err *err)
     _cleanup_(free_file) struct file labels = {0};
     _cleanup_(free_file) struct file annotations = {0};
     struct pod_fact pod = {
-        .uid = variable("PODFLAME_POD_UID"),
+        .uid = downward_own_uid(),
         .namespace = variable("PODFLAME_NAMESPACE"),
         .name = variable("PODFLAME_POD_NAME"),
         .node = variable("PODFLAME_NODE_NAME"),

@@ -30,5 +30,8 @@ int downward_next(const char **text, size_t *len, char *room, size_t room_size,
  * -EINVAL: some of it, but not uid, namespace and name. */
 int downward_read(int dirfd, const struct facts_sink *sink, struct err *err);
 
+/* The uid of the pod that we are in; NULL: the environment does not say. */
+const char *downward_own_uid(void);
+
 /* `dir`: the volume's; NULL: DOWNWARD_DIR_USUAL, if it is there. */
 int downward_source_new(const char *dir, struct source *ret, struct err *err);

@@ -199,7 +199,7 @@ static void plan_next(struct asked *a, int result, int64_t began, int64_t ended)
     }
     a->second_look_ns = 0;
     a->earliest_ns = a->due_ns; /* to be asked more often would not help it */
-    if (result == -ENOENT) /* it may come yet, and to look costs nothing */
+    if (result == -ENOENT)      /* it may come yet, and to look costs nothing */
         return;
     int64_t wait = c->retry_ns;
     for (uint32_t i = 0; i < a->failed && wait < c->retry_max_ns; i++)

@@ -35,8 +35,8 @@ int sources_add(struct sources *sources, enum pods_rank rank, struct source sour
 void sources_stop(struct sources **sources);
 
 /* Somebody saw a container that is not known: each source that answers is asked as soon as it may
- * be, and once more a second later, since a container runs before all have heard of it. Never waits and
- * takes no lock: fit for the sampling thread. */
+ * be, and once more a second later, since a container runs before all have heard of it. Never waits
+ * and takes no lock: fit for the sampling thread. */
 void sources_wake(struct sources *sources);
 
 /* Wakes them, then waits until each one that answers has been asked since, or `is_enough` says so,

@@ -111,9 +111,9 @@ int usage_parse_io(const char *text, size_t len, uint64_t tally[TALLY_COUNT])
 /* Pages: size, resident ... What stat says of it is a sum that CPUs add to now and then. */
 int usage_parse_statm(const char *text, size_t len, uint64_t *ret_resident)
 {
-    struct usage_text rest = {text, len}, word;
+    struct usage_text rest = {text, len}, size, word;
     uint64_t resident;
-    if (!text_word(&rest, &word) || !text_word(&rest, &word) || !text_number(word, &resident))
+    if (!text_word(&rest, &size) || !text_word(&rest, &word) || !text_number(word, &resident))
         return -EBADMSG;
     *ret_resident = resident;
     return 0;

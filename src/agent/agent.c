@@ -89,11 +89,6 @@ static void take_cgroup(void *ctx, const char *path)
         sources_wake(((struct agent *)ctx)->pod_sources.sources);
 }
 
-static int resolve_pod(void *ctx, const char *namespace, const char *name, char ret_uid[static 40])
-{
-    return pods_find_uid(((struct agent *)ctx)->pod_sources.pods, namespace, name, ret_uid);
-}
-
 static void take_end(void *ctx)
 {
     uint64_t one = 1;
@@ -152,6 +147,11 @@ static int start_tables(struct agent *a, const struct agent_options *o, struct e
     return r;
 }
 
+static int find_pod(void *ctx, const char *namespace, const char *name, char ret_uid[static 40])
+{
+    return pods_find_uid(((struct agent *)ctx)->pod_sources.pods, namespace, name, ret_uid);
+}
+
 static int start_sampler(struct agent *a, const struct agent_options *o, struct err *err)
 {
     struct sampler_config config = {
@@ -169,10 +169,12 @@ static int start_sampler(struct agent *a, const struct agent_options *o, struct 
     int r = agent_options_target(o, &config.target, err);
     if (r < 0)
         return r;
-    config.target.resolve = resolve_pod;
+    config.target.resolve = find_pod;
     config.target.resolve_ctx = a;
-    if (config.target.kind == TARGET_SIDECAR && (config.target.name = pod_sources_uid()))
-        pods_set_own_pod(a->pod_sources.pods, config.target.name);
+    if (config.target.kind == TARGET_SIDECAR) {
+        config.target.name = a->pod_sources.own_pod;
+        pods_set_own_pod(a->pod_sources.pods, a->pod_sources.own_pod ? a->pod_sources.own_pod : "");
+    }
     struct collector_sinks sinks = {
         .window = take_window,
         .open = take_open,

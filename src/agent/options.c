@@ -154,7 +154,7 @@ const struct option_set agent_option_set = {
         "load, CAP_IPC_LOCK map its rings. Without any of them it samples the processes of the "
         "user that runs it.\n\n"
         "With one of --pid, --cgroup, --container, --pod and --sidecar it samples only that, and "
-        "nothing else on the machine costs anything.",
+        "little else costs anything.",
     .man_tail =
         ".SH SIGNALS\n.TP\n.BR SIGTERM \", \" SIGINT\nShip the window at hand, and stop.\n"
         ".TP\n.B SIGHUP\nRead the settings again. log\\-level, server and server\\-ca take effect "

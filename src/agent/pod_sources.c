@@ -42,12 +42,6 @@ const char *pod_sources_node(const struct agent_options *options)
     return set ? set : getenv("PODFLAME_NODE_NAME");
 }
 
-const char *pod_sources_uid(void)
-{
-    const char *uid = getenv("PODFLAME_POD_UID");
-    return uid && uid[0] ? uid : NULL;
-}
-
 static enum pods_rank rank_of(const struct source *source)
 {
     static const char *const names[] = {
@@ -99,6 +93,7 @@ int pod_sources_start(const struct agent_options *options, struct counters *coun
                       struct pod_sources *ret, struct err *err)
 {
     struct pod_sources *p = ret;
+    p->own_pod = is_off(options->pod_info) ? NULL : downward_own_uid();
     int r = pods_new(NULL, &p->pods, err);
     if (r == 0 && options->include)
         r = selectors_parse(options->include, &p->include, err);

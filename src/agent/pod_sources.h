@@ -14,13 +14,12 @@ struct pod_sources {
     struct sources *sources;
     struct selectors *include, *exclude;
     struct identity *identity;
+    const char
+        *own_pod; /* the uid of the pod we are in, as the downward API has it; NULL: unknown */
 };
 
 /* The node's name as Kubernetes has it, or as it is set; NULL: neither. */
 const char *pod_sources_node(const struct agent_options *options);
-
-/* The uid of the pod that podflamed itself is in, by the downward API; NULL: it does not say. */
-const char *pod_sources_uid(void);
 
 /* Never waits for a source. `ret`, zeroed by the caller, is to be stopped also on failure. */
 int pod_sources_start(const struct agent_options *options, struct counters *counters,

@@ -124,6 +124,7 @@ static const struct route routes[] = {
     {"/api/v1/processes", METHOD_GET | METHOD_HEAD, NULL, API_QUERY, api_get_processes},
     {"/api/v1/stacks", METHOD_GET | METHOD_HEAD, NULL, API_QUERY, api_get_stacks},
     {"/api/v1/usage", METHOD_GET | METHOD_HEAD, NULL, API_QUERY, api_get_usage},
+    {"/api/v1/usage/processes", METHOD_GET | METHOD_HEAD, NULL, API_QUERY, api_get_usage_processes},
     {"/api/v1/nodes", METHOD_GET | METHOD_HEAD, NULL, API_QUERY, api_get_nodes},
     {"/api/v1/status", METHOD_GET | METHOD_HEAD, NULL, API_QUERY, api_get_status},
     {"/healthz", METHOD_GET | METHOD_HEAD, NULL, API_AT_ONCE, get_health},

@@ -18,7 +18,7 @@ struct route;
 struct store;
 struct symbols;
 
-#define API_ROUTES 13
+#define API_ROUTES 14
 
 struct api {
     struct store *store;
@@ -39,6 +39,9 @@ const struct route *api_route(size_t i);
 int api_read_query(const struct request *request, enum query_kind kind, struct query *ret,
                    struct reply *reply);
 
+/* As api_read_query, without filters that tell samples apart but no cgroups. */
+int api_read_usage_query(const struct request *request, struct query *ret, struct reply *reply);
+
 /* The body is written, and `r` is what became of that. */
 void api_reply_json(struct reply *reply, int r);
 
@@ -52,6 +55,7 @@ void api_get_processes(struct api *api, const struct request *request, struct re
 void api_get_nodes(struct api *api, const struct request *request, struct reply *reply);
 void api_get_stacks(struct api *api, const struct request *request, struct reply *reply);
 void api_get_usage(struct api *api, const struct request *request, struct reply *reply);
+void api_get_usage_processes(struct api *api, const struct request *request, struct reply *reply);
 void api_get_status(struct api *api, const struct request *request, struct reply *reply);
 void api_get_ready(struct api *api, const struct request *request, struct reply *reply);
 void api_get_metrics(struct api *api, const struct request *request, struct reply *reply);

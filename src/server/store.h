@@ -70,6 +70,11 @@ struct store_ops {
     int (*usage)(struct store *s, const struct store_query *query, store_usage_fn fn, void *ctx,
                  struct err *err);
 
+    /* The same for lists of processes, of which each minute has its last; they come without
+     * network, summed and figures, which `usage` gives without processes. */
+    int (*usage_processes)(struct store *s, const struct store_query *query, store_usage_fn fn,
+                           void *ctx, struct err *err);
+
     /* Drops what is older than `before_ms`, then the oldest until at most `max_bytes` remain (0: no
      * limit). */
     int (*expire)(struct store *s, int64_t before_ms, uint64_t max_bytes, struct err *err);

@@ -60,7 +60,7 @@ struct store_frame {
     uint8_t build_id[WIRE_MAX_BUILD_ID]; /* of the object */
 };
 
-/* What a container or systemd unit used; see wire/format.h. */
+/* What a container or systemd unit used; see wire/figures.h. */
 struct store_usage {
     uint64_t series; /* equal where node, cgroup and labels are */
     const char *node, *cgroup;
@@ -70,5 +70,14 @@ struct store_usage {
     uint64_t span_us;
     uint64_t network;
     uint32_t summed;
-    const uint64_t *figures; /* WIRE_USAGE_COUNT: WIRE_UNKNOWN or below 2^63 */
+    const uint64_t *figures;                     /* WIRE_USAGE_COUNT: WIRE_UNKNOWN or below 2^63 */
+    const struct store_usage_process *processes; /* most CPU first */
+    size_t process_count;
+};
+
+struct store_usage_process {
+    uint32_t pid, threads;
+    int64_t start_ms;
+    const char *exe, *command;
+    uint64_t cpu_user_ns, cpu_system_ns, rss_bytes, virtual_bytes; /* as figures */
 };

@@ -246,18 +246,23 @@ static const char *unfit_filter(const struct store_query *query)
     return NULL;
 }
 
+int api_read_usage_query(const struct request *request, struct query *ret, struct reply *reply)
+{
+    int r = api_read_query(request, QUERY_SAMPLES, ret, reply);
+    const char *unfit = r == 0 ? unfit_filter(&ret->store) : NULL;
+    if (!unfit)
+        return r;
+    reply_error(reply, 400, "parameter %s: this path does not take it", unfit);
+    return -EINVAL;
+}
+
 void api_get_usage(struct api *api, const struct request *request, struct reply *reply)
 {
     _cleanup_(query_free) struct query query = {0};
     _cleanup_(list_free) struct list list = {.query = &query};
     struct err err = {0};
-    if (api_read_query(request, QUERY_SAMPLES, &query, reply) < 0)
+    if (api_read_usage_query(request, &query, reply) < 0)
         return;
-    const char *unfit = unfit_filter(&query.store);
-    if (unfit) {
-        reply_error(reply, 400, "parameter %s: this path does not take it", unfit);
-        return;
-    }
     int r = api->store->ops->usage(api->store, &query.store, take_usage, &list, &err);
     if (r == -E2BIG) {
         reply_error(reply, 400, "more than %u readings; take a shorter range or more filters",

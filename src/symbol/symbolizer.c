@@ -35,8 +35,8 @@
 /* DWARF that a worker died of, or found to make no sense. */
 #define RETRY_DWARF_NS (300 * NS_PER_SEC)
 
-/* Times in a row that reading came to nothing though there was time. A busy machine may be why, or a
- * disk that has to be read; a file system that does not answer goes on like this. */
+/* Times in a row that reading came to nothing though there was time. A busy machine may be why, or
+ * a disk that has to be read; a file system that does not answer goes on like this. */
 #define LATE_MAX 3u
 
 struct object {

@@ -3,6 +3,7 @@
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -124,6 +125,7 @@ static int do_job(void)
 
 int worker_main(void)
 {
+    prctl(PR_SET_NAME, "symbol-worker"); /* it was started as /proc/self/exe */
     confine_process();
     /* Large blocks come and go with each unit: kept, they need not be cleared by the kernel again.
      */

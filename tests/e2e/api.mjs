@@ -204,7 +204,7 @@ test("every answer of health, readiness and metrics is as described", async () =
 
 test("what containers used is told by container, with what is not known", async () => {
   const [id, other] = ["a".repeat(64), "b".repeat(64)];
-  const end = nowS - 3600;
+  const end = nowS - (nowS % 60) - 3570; // the window is in one minute
   for (const [seq, name] of [[31, id], [32, other]])
     assert.equal(
       await server.store("idle;wait 1\n", "--node", "n7", "--seq", `${seq}`, "--end", `${end}`, "--window", "30s", "--usage", name),
@@ -230,6 +230,18 @@ test("what containers used is told by container, with what is not known", async 
   assert.deepEqual((await server.get(`/api/v1/usage?${range}&node=nobody`)).series, []);
   assert.deepEqual((await server.get(`/api/v1/usage?start=${end}&end=${end + 60}&node=n7`)).series, []);
   assert.match(await server.refusal("/api/v1/usage?pid=7"), /parameter pid: this path does not take it/);
+
+  const list = await server.get(`/api/v1/usage/processes?${range}&container_id=${id}`);
+  assert.equal(list.series.length, 1);
+  assert.equal(list.series[0].time_ms, end * 1000 - 1);
+  assert.equal(list.series[0].span_ms, 30000);
+  assert.deepEqual(list.series[0].processes.map((p) => [p.pid, p.command, p.cpu_user_ns, p.rss_bytes, p.virtual_bytes]), [
+    [102, "/bin/job run", 2, 8192, null],
+    [101, "/bin/job run", 1, 4096, null],
+  ]);
+  // Of each minute the last list is kept.
+  assert.deepEqual((await server.get(`/api/v1/usage/processes?start=${end - 30}&end=${end - 20}`)).series, []);
+  assert.match(await server.refusal("/api/v1/usage/processes?cpu=1"), /parameter cpu: this path does not take it/);
 });
 
 test("the description's examples are what it describes", () => {

@@ -41,7 +41,8 @@ check "the error names the directory" equal "$(error log-dirs)" "opening $dir/no
 sleep 2
 read_metrics
 check "samples were taken meanwhile" holds "$(samples) > 100"
-check "and batches made of them" holds "$(find "$dir/state/spool" -name '*.batch' | wc -l) >= 2"
+two_batches() { [ "$(find "$dir/state/spool" -name '*.batch' | wc -l)" -ge 2 ]; }
+check "and batches made of them" wait_until 60 two_batches
 said() { [ "$(grep -c "a source of pods fails source=$1" "$agent_log")" = 1 ] || { grep "source of pods" "$agent_log"; false; }; }
 for source in kubelet cri docker log-dirs; do check "the log says once that $source fails" said $source; done
 check "it ends in order" stop "$agent_pid"

@@ -85,6 +85,12 @@ check "by them a pod's samples have its names" named 20 by-logs "$web_uid" "$(id
 check "and so have another's" named 20 by-logs "$db_uid" "$(id_of db)" data db-0 db
 check "a pod that came and went within seconds has its names" named 5 by-logs "$late_uid" "$(id_of late)" jobs late-1 work
 
+# ---- one pod by its name
+
+sample by-name --cri-socket "$containerd_socket" --pod-logs '' --pod data/db-0
+check "a pod that is sampled alone is found by its name" named 20 by-name "$db_uid" "$(id_of db)" data db-0 db
+check "and nothing else is sampled" equal "$(of by-name)" "$(of by-name pod_uid="$db_uid")"
+
 # ---- kubelet, over TLS; its answer is a real one's, with these pods' uids in it
 
 if command -v openssl >/dev/null; then
@@ -117,10 +123,19 @@ fi
 # ---- what is not to be kept
 
 total() { sed -n "s/^podflamed_$2_total //p" "$dir/metrics-$1"; }
-sample excluding --cri-socket "$containerd_socket" --pod-logs '' --exclude 'namespace=data;label.app=late'
+sample excluding --usage-interval 1s --cri-socket "$containerd_socket" --pod-logs '' --exclude 'namespace=data;label.app=late'
 check "of pods excluded by name or label nothing is kept" equal "$(of excluding "pod_uid=$db_uid") $(of excluding "pod_uid=$late_uid")" "0 0"
 check "of others all is" named 20 excluding "$web_uid" "$(id_of web)" shop web-6f9968b487-nf9wh main
 check "what is left out is counted" holds "$(total excluding samples_excluded) > 20"
+usage_of() { # LABEL=VALUE...: how many series
+    local args=()
+    for pair; do args+=(--data-urlencode "$pair"); done
+    curl -sS --fail-with-body --max-time 60 -G "$server/api/v1/usage" --data-urlencode start=-1h --data-urlencode node=excluding "${args[@]}" |
+        grep -o '"cgroup":"' | wc -l
+}
+check "what a container uses has its pod's names" equal \
+    "$(usage_of "container_id=$(id_of web)" namespace=shop pod=web-6f9968b487-nf9wh container=main "pod_uid=$web_uid")" 1
+check "and what those use that are left out is not kept" equal "$(usage_of "pod_uid=$db_uid") $(usage_of "container_id=$(id_of db)")" "0 0"
 
 sample including --cri-socket '' --pod-logs "$logs" --include 'namespace=shop,pod=web-*'
 check "what is included is kept" named 20 including "$web_uid" "$(id_of web)" shop web-6f9968b487-nf9wh main

@@ -4,7 +4,7 @@
 # shellcheck source=tests/e2e/kit.sh disable=SC2119,SC2317
 . "${top_srcdir:?}/tests/e2e/kit.sh"
 
-begin podflamed podflame-server tests/workloads/family tests/workloads/split
+begin podflamed podflame-server tests/workloads/family tests/workloads/split tests/workloads/tower
 need_root
 
 # ---- the hierarchy that perf uses
@@ -120,6 +120,28 @@ pid_case() {
     judge --pid
 }
 
+# ---- --pid of a tree that makes threads and children while it is found
+
+# Its threads live for 50 ms, of which up to 10 ms are lost for each CPU that they were on.
+busy_case() {
+    begin_case
+    start_alien ""
+    bash -c 'for i in 1 2 3 4; do "$0" 5 0.05 & done; wait' "$kin" >"$dir/truth" &
+    local root=$!
+    kit_pids+=("$root")
+    sleep 1
+    start_agent --pid "$root"
+    wait "$root"
+    wait "$agent_pid"
+    forget "$agent_pid"
+    end_case
+    grep -v ready "$dir/truth" >"$dir/used"
+    check "what is made while it is found is sampled, too" holds \
+        "$(count_folded "$dir/folded") > 50 * $(awk '{ n += $2 } END { print n }' "$dir/used") - 50"
+    check "and not twice" holds "$(count_folded "$dir/folded") < 105 * $(awk '{ n += $2 } END { print n }' "$dir/used")"
+    check "nothing else is sampled" nothing_else
+}
+
 # ---- --cgroup: one that has cgroups below it, goes and comes again
 
 cgroup_case() {
@@ -139,6 +161,28 @@ cgroup_case() {
     check "--cgroup: SIGTERM ends podflamed well" stop "$agent_pid"
     end_case
     judge --cgroup
+}
+
+# ---- --cgroup: stacks that are deeper than their copies, which then grow
+
+copies_are() { [ "$(metric stack_bytes)" -ge "$1" ]; }
+deep_case() {
+    begin_case
+    make_cgroup deep
+    start_alien ""
+    start_agent --cgroup "/$top/deep" --stack-bytes 4096 --window 1s
+    (in_cgroup deep "$workloads/tower" 18 2000 100) &
+    local tower=$!
+    kit_pids+=("$tower")
+    check "copies of deep stacks grow to what they need" wait_until 60 copies_are 32768
+    sleep 4
+    stop "$tower" KILL
+    stop "$agent_pid"
+    end_case
+    grep '^tower[;[]' "$dir/folded" >"$dir/tower"
+    check "then they are whole" holds \
+        "$(count_folded "$dir/tower" ';main;(alpha|beta)_root;(tower_step;)*(alpha|beta)_leaf') > 20"
+    check "and only the target is sampled" equal "$(count_folded "$dir/folded" '^alien')" 0
 }
 
 # ---- --container: comes later, is restarted under its id; another one has an id that begins alike
@@ -251,7 +295,9 @@ as_nobody() {
 }
 
 pid_case
+busy_case
 cgroup_case
+deep_case
 container_case
 pod_case
 moved_case

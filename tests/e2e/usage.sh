@@ -52,14 +52,13 @@ begin_in() {
 }
 
 is_stopped() { grep -q '^State:.T' "/proc/$1/status"; }
-readings() { metric usage_readings_total; }
-# Two whole scans from now on, of all containers: one may be under way.
+# A whole scan from now on: one may be under way.
 two_scans() {
     local before
-    before=$(readings)
-    wait_until 30 more_readings "$((before + 4 * containers))"
+    before=$(grep -c 'usage read' "$agent_log")
+    wait_until 60 more_scans $((before + 2))
 }
-more_readings() { [ "$(readings)" -ge "$1" ]; }
+more_scans() { [ "$(grep -c 'usage read' "$agent_log")" -ge "$1" ]; }
 
 # key_of FILE KEY: the number behind a word in one of the kernel's files.
 key_of() { awk -v key="$2" '$1 == key { print $2 }' "$1"; }
@@ -79,7 +78,7 @@ within() { # got, wanted, share
 }
 
 memory=$(hierarchy memory) cpuacct=$(hierarchy cpuacct) cpu=$(hierarchy cpu) unified=$(hierarchy "")
-v1=c${name:1} v2=d${name:1} containers=0 ids=()
+v1=c${name:1} v2=d${name:1} ids=()
 if [ -n "$memory" ] && [ -n "$cpuacct" ] && [ -w "$memory" ]; then
     make_container "$v1" "$memory" "$cpuacct" ${cpu:+"$cpu"}
     ids+=("$v1")
@@ -88,9 +87,8 @@ if [ -n "$unified" ] && [ -w "$unified" ]; then
     make_container "$v2" "$unified"
     ids+=("$v2")
 fi
-containers=${#ids[@]}
-[ "$containers" -gt 0 ] || skip_all "no cgroup hierarchy is mounted"
-note "$containers containers; v1: ${memory:-none} v2: ${unified:-none}"
+[ ${#ids[@]} -gt 0 ] || skip_all "no cgroup hierarchy is mounted"
+note "${#ids[@]} containers; v1: ${memory:-none} v2: ${unified:-none}"
 
 # A network whose other end is ours. Datagrams to an address nobody has, by a neighbour that is told:
 # they arrive and nothing answers.
@@ -160,6 +158,7 @@ if [ -n "$has_net" ]; then
     tx=$(($(ip netns exec "$netns" cat /sys/class/net/eth0/statistics/tx_bytes) - tx_before))
 fi
 for id in "${ids[@]}"; do wait_until 60 is_stopped "${pid[$id]}" || bail "the load did not end"; done
+sleep 2 # the kernel adds up what memory.stat says every so long
 two_scans || bail "nothing more is read of containers"
 stop "$agent_pid"
 check "the agent ends well" equal $? 0
@@ -241,6 +240,25 @@ for id in "${ids[@]}"; do
     done
 done
 
+for id in "${ids[@]}"; do
+    curl -sS --max-time 60 "$server/api/v1/usage/processes?start=-1h&container_id=$id" >"$dir/stored.json"
+    check "and its process" matches "$dir/stored.json" "\"pid\":${pid[$id]},\"threads\":1,.*\"command\":\"$workloads/consume\""
+done
+
 check "the processes are named" matches "$dir/batch.1.json" "\"command\": \"$workloads/consume\""
 check "without their arguments" equal "$(cat "$dir"/batch.*.json | grep -c geheim)" 0
+
+"$build/podflamed" --command-lines all --duration 1s >/dev/null 2>"$dir/refused"
+check "what command lines are kept is one of two words" matches "$dir/refused" 'command-lines is .all.; it must be short or full'
+begin_in "${ids[0]}" "$workloads/consume" "$dir/file.again" 1 0 1 --password=geheim
+wait_until 10 is_stopped "$begun" || bail "the load did not begin"
+start_agent --window 2s --usage-interval 1s --command-lines full
+two_scans || bail "nothing is read of containers"
+stop "$agent_pid"
+stop "$begun" KILL
+told() {
+    curl -sS --max-time 60 "$server/api/v1/usage/processes?start=-1h&container_id=${ids[0]}" >"$dir/stored.json"
+    grep -q -e "\"command\":\"$workloads/consume [^\"]* 1 0 1 --password=geheim\"" "$dir/stored.json"
+}
+check "whole command lines are kept where that is asked for" wait_until 10 told
 finish

@@ -1,5 +1,6 @@
 /* fuzz_usage_blob.c: any bytes, under a check that fits, are read as what a cgroup used in a
- * minute: they are refused, or are rows that come back when they are packed again. */
+ * minute, and as its processes: they are refused, or are rows that come back when they are packed
+ * again. */
 #include <assert.h>
 #include <errno.h>
 #include <stddef.h>
@@ -9,8 +10,24 @@
 
 #include "base/cleanup.h"
 #include "server/sqlite/usage_blob.h"
+#include "server/sqlite/usage_list.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check_list(const uint8_t *bytes, size_t len)
+{
+    static struct usage_list list, back;
+    static uint8_t packed[USAGE_LIST_BYTES];
+    int r = usage_list_decode(bytes, len, 7, &list, NULL);
+    assert(r == 0 || r == -EUCLEAN);
+    if (r < 0)
+        return;
+    size_t again = usage_list_encode(&list, 7, packed);
+    assert(again <= sizeof(packed) && usage_list_decode(packed, again, 7, &back, NULL) == 0);
+    assert(list.time_ms == back.time_ms && list.span_us == back.span_us &&
+           list.count == back.count &&
+           memcmp(list.rows, back.rows, list.count * sizeof(list.rows[0])) == 0);
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -24,6 +41,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     bytes[1] = (uint8_t)(check >> 8);
     if (size)
         memcpy(bytes + 2, data, size);
+    check_list(bytes, size + 2);
     int r = usage_blob_decode(bytes, size + 2, 7, rows, &count, NULL);
     assert(r == 0 || r == -EUCLEAN);
     if (r < 0)

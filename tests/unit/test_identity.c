@@ -38,8 +38,8 @@ static const struct {
     const char *name, *cgroup;
 } programs[] = {
     {"web", "/kubepods/pod" WEB "/" MAIN},
-    {"mysql", "/kubepods/pod" DB},   /* its labels are not known */
-    {"new", "/kubepods/pod" NEW}, /* nor anything of this one */
+    {"mysql", "/kubepods/pod" DB}, /* its labels are not known */
+    {"new", "/kubepods/pod" NEW},  /* nor anything of this one */
     {"nginx", "/system.slice/nginx.service"},
     {"registry", "/docker/" LOOSE}, /* in no pod, whoever knows it */
     {"loose", "/k8s.io/" BARE_ID},  /* may be in a pod */

@@ -16,6 +16,7 @@
 #include "base/err.h"
 #include "sample_batch.h"
 #include "server/sqlite/usage_blob.h"
+#include "server/sqlite/usage_list.h"
 #include "store_kit.h"
 
 #define NS   1000000000ll
@@ -271,6 +272,98 @@ static void another_set_of_labels_is_another_series(void **state)
     assert_string_equal(ask(*state, &q, &text), FIRST SECOND);
 }
 
+static int tell_processes(void *ctx, const struct store_usage *u)
+{
+    struct buf *to = ctx;
+    buf_printf(to, "%s %lld %lld", u->cgroup, (long long)u->time_ms, (long long)u->span_us);
+    for (size_t i = 0; i < u->process_count; i++) {
+        const struct store_usage_process *p = &u->processes[i];
+        buf_printf(to, " | %u %u %lld %s %s %lld %lld %lld %lld", p->pid, p->threads,
+                   (long long)p->start_ms, p->exe, p->command, (long long)p->cpu_user_ns,
+                   (long long)p->cpu_system_ns, (long long)p->rss_bytes,
+                   (long long)p->virtual_bytes);
+    }
+    return buf_puts(to, "\n");
+}
+
+static const char *ask_processes(struct kit *kit, const struct store_query *q, struct buf *to)
+{
+    struct err err = {0};
+    to->len = 0;
+    assert_int_equal(buf_puts(to, ""), 0);
+    if (kit->store->ops->usage_processes(kit->store, q, tell_processes, to, &err) < 0)
+        fail_msg("%s", err.text);
+    assert_int_equal(buf_append(to, "", 1), 0);
+    return (const char *)to->data;
+}
+
+static void the_minutes_last_list_of_processes_is_kept_most_cpu_first(void **state)
+{
+    _cleanup_(buf_free) struct buf text = {0};
+    struct store_query q = kit_query();
+    struct batch b = sample_usage_batch;
+    struct batch_usage_process processes[4];
+    for (unsigned i = 0; i < 4; i++) {
+        processes[i] = sample_usage_batch.usage_processes[1];
+        processes[i].pid = 10 + i;
+        processes[i].usage = i == 3 ? 0 : 1;
+        processes[i].cpu_user_ns = i == 1 ? 9 : 1;
+        processes[i].command = i == 2 ? 14 : 1;
+    }
+    b.usage_processes = processes;
+    b.usage_process_count = 4;
+    kit_ingest(*state, &b);
+    /* Both readings are of one minute. */
+    assert_string_equal(
+        ask_processes(*state, &q, &text),
+        "/system.slice/burner.service 1790000039999 10000000"
+        " | 11 300 0 /usr/bin/burner /usr/bin/burner 9 0 9223372036854775807 -1"
+        " | 10 300 0 /usr/bin/burner /usr/bin/burner 1 0 9223372036854775807 -1"
+        " | 12 300 0 /usr/bin/burner ~parse größe.js:12 1 0 9223372036854775807 -1\n");
+    q.end_ms = 1790000039999;
+    assert_string_equal(ask_processes(*state, &q, &text), "");
+    assert_string_equal(ask(*state, &q, &text), FIRST);
+}
+
+static void a_list_comes_back_or_is_refused(void **state)
+{
+    static struct usage_list list, back;
+    static uint8_t bytes[USAGE_LIST_BYTES];
+    uint64_t dice = 11;
+    list.time_ms = 59999;
+    list.span_us = INT64_MAX / 1000;
+    list.count = USAGE_LIST_MAX;
+    for (uint32_t i = 0; i < list.count; i++)
+        list.rows[i] = (struct usage_list_row){.pid = UINT32_MAX - i,
+                                               .threads = UINT32_MAX,
+                                               .exe = UINT32_MAX,
+                                               .command = i,
+                                               .start_ms = INT64_MAX,
+                                               .cpu_user_ns = WIRE_UNKNOWN,
+                                               .cpu_system_ns = INT64_MAX,
+                                               .rss_bytes = INT64_MAX,
+                                               .virtual_bytes = INT64_MAX};
+    size_t len = usage_list_encode(&list, SEED, bytes);
+    assert_in_range(len, 2, sizeof(bytes));
+    assert_int_equal(usage_list_decode(bytes, len, SEED, &back, NULL), 0);
+    assert_memory_equal(&list, &back, sizeof(list));
+    assert_int_equal(usage_list_decode(bytes, len, SEED + 1, &back, NULL), -EUCLEAN);
+    list.count = 5;
+    len = usage_list_encode(&list, SEED, bytes);
+    for (size_t i = 2; i < len; i++) {
+        uint8_t was = bytes[i];
+        bytes[i] ^= (uint8_t)(1 + kit_dice(&dice, 255));
+        uint16_t check = usage_blob_check(bytes + 2, len - 2, SEED);
+        bytes[0] = (uint8_t)check;
+        bytes[1] = (uint8_t)(check >> 8);
+        int r = usage_list_decode(bytes, len, SEED, &back, NULL);
+        assert_true(r == 0 || r == -EUCLEAN);
+        bytes[i] = was;
+    }
+    for (size_t cut = 0; cut < len; cut++)
+        assert_int_equal(usage_list_decode(bytes, cut, SEED, &back, NULL), -EUCLEAN);
+}
+
 static int stop_at_once(void *ctx, const struct store_usage *u)
 {
     return -E2BIG;
@@ -309,6 +402,8 @@ int main(void)
         IN_A_STORE(filters_choose),
         IN_A_STORE(windows_of_a_minute_and_of_two_days_are_told_in_order),
         IN_A_STORE(another_set_of_labels_is_another_series),
+        cmocka_unit_test(a_list_comes_back_or_is_refused),
+        IN_A_STORE(the_minutes_last_list_of_processes_is_kept_most_cpu_first),
         IN_A_STORE(whoever_asks_may_stop),
         IN_A_STORE(usage_goes_with_its_day),
     };

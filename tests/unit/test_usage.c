@@ -8,6 +8,7 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -259,7 +260,8 @@ static void all_interfaces_but_lo_are_added_up(void **state)
     uint64_t rx, tx, eth_rx, eth_tx;
     const char *at = strstr(read_golden(&text, "proc.net.dev"), "eth0:");
     assert_non_null(at);
-    assert_int_equal(sscanf(at, "eth0: %lu %*u %*u %*u %*u %*u %*u %*u %lu", &eth_rx, &eth_tx), 2);
+    assert_int_equal(
+        sscanf(at, "eth0: %" SCNu64 " %*u %*u %*u %*u %*u %*u %*u %" SCNu64, &eth_rx, &eth_tx), 2);
     assert_int_equal(OF_GOLDEN(usage_parse_net_dev, "proc.net.dev", &rx, &tx), 0);
     assert_int_equal(rx, eth_rx); /* the others are idle */
     assert_int_equal(tx, eth_tx);

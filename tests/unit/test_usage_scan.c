@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -134,8 +135,9 @@ static void write_process(const struct temp_dir *dir, unsigned pid, unsigned ppi
     char path[64], text[512];
     snprintf(path, sizeof(path), "proc/%u/stat", pid);
     snprintf(text, sizeof(text),
-             "%u (job) S %u 0 0 0 -1 0 %u 0 %u 0 %u %u 0 0 20 0 2 0 %lu 4096000 3 0 0 0 9 0\n", pid,
-             ppid, n, n, n, n, start);
+             "%u (job) S %u 0 0 0 -1 0 %u 0 %u 0 %u %u 0 0 20 0 2 0 %" PRIu64
+             " 4096000 3 0 0 0 9 0\n",
+             pid, ppid, n, n, n, n, start);
     write_file(dir, path, text);
     snprintf(path, sizeof(path), "proc/%u/io", pid);
     snprintf(text, sizeof(text), "rchar: %u\nwchar: %u\nread_bytes: %u\nwrite_bytes: %u\n", n, n, n,

@@ -437,6 +437,60 @@ static void samples_that_differ_by_more_than_stacks_are_refused_past_their_cap(v
     assert_int_equal(w->samples.count, 16);
 }
 
+/* ---- what is not wanted */
+
+static void what_is_of_unwanted_processes_is_taken_out_whole(void **state)
+{
+    _cleanup_(window_free) struct window *w = make_window(1000, 1000);
+    static const uint64_t shared[] = {2, 4}, first[] = {2, 4, 6, 7}, second[] = {2, 4, 8};
+    static const struct process another = {.pid = 20, .serial = 6, .name = "other", .exe = "/o"};
+    struct window_key other_key = a_key;
+    other_key.process = &another;
+    char text[100];
+    for (int turn = 0; turn < 3; turn++) {
+        assert_int_equal(add(w, &a_key, shared, 2), 0);
+        assert_int_equal(add(w, &a_key, first, 4), 0);
+        assert_int_equal(add(w, &other_key, shared, 2), 0);
+        assert_int_equal(add(w, &other_key, second, 3), 0);
+        assert_int_equal(window_add_other(w, &a_key, 1), 0);
+    }
+    assert_int_equal(window_add_other(w, &other_key, 1), 0);
+    assert_int_equal(window_keep_processes(w, (const uint8_t[]){0, 1}), 0);
+    assert_int_equal(w->processes.count, 1);
+    const struct window_process *p = table_row(&w->processes, 0);
+    assert_int_equal(p->pid, 20);
+    assert_string_equal(p->name, "other");
+    assert_string_equal(p->cgroup_path, "/pod");
+    assert_int_equal(w->sample_count, 7);
+    assert_int_equal(w->other_count, 1);
+    assert_int_equal(w->nodes.count, 5); /* the root, 2, 4, 8, [other] */
+    assert_int_equal(w->samples.count, 3);
+    for (uint32_t i = 0; i < 3; i++)
+        assert_int_equal(sample_at(w, i)->process, 0);
+    write_stack(w, sample_at(w, 0)->stack, text, sizeof(text));
+    assert_string_equal(text, "4;2;");
+    assert_int_equal(sample_at(w, 0)->count, 3);
+    write_stack(w, sample_at(w, 1)->stack, text, sizeof(text));
+    assert_string_equal(text, "8;4;2;");
+    assert_true(is_other(w, sample_at(w, 2)->stack));
+    assert_methods(w);
+    /* It can be gone on with. */
+    assert_int_equal(add(w, &other_key, second, 3), 0);
+    assert_int_equal(sample_at(w, 1)->count, 4);
+}
+
+static void a_window_of_nobody_wanted_is_empty(void **state)
+{
+    _cleanup_(window_free) struct window *w = make_window(1000, 1000);
+    static const uint64_t stack[] = {2, 4};
+    assert_int_equal(add(w, &a_key, stack, 2), 0);
+    assert_int_equal(window_keep_processes(w, (const uint8_t[]){0}), 0);
+    assert_int_equal(w->processes.count, 0);
+    assert_int_equal(w->samples.count, 0);
+    assert_int_equal(w->nodes.count, 1);
+    assert_int_equal(w->sample_count, 0);
+}
+
 #define WITH_OBJECTS(test) cmocka_unit_test_setup_teardown(test, make_objects, free_objects)
 
 int main(void)
@@ -456,6 +510,8 @@ int main(void)
         WITH_OBJECTS(sums_are_exact_whatever_the_caps),
         WITH_OBJECTS(a_stack_that_is_there_is_counted_also_when_no_other_fits),
         WITH_OBJECTS(samples_that_differ_by_more_than_stacks_are_refused_past_their_cap),
+        WITH_OBJECTS(what_is_of_unwanted_processes_is_taken_out_whole),
+        WITH_OBJECTS(a_window_of_nobody_wanted_is_empty),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -380,7 +380,7 @@ static const char usage[] =
     "  --counter NAME=N                   what the agent counted; may be repeated\n"
     "  --usage ID                         two readings of the container /docker/ID, as the window\n"
     "                                     begins and ends: its i-th figure is i, the first has no\n"
-    "                                     counters\n";
+    "                                     counters and process 100, the second 101 and 102\n";
 
 static uint64_t number(const char *text, uint64_t max)
 {
@@ -479,6 +479,7 @@ static void add_usage(struct builder *b)
 {
     static struct batch_usage rows[2];
     static struct batch_usage_label label;
+    static struct batch_usage_process processes[3];
     char path[512];
     snprintf(path, sizeof(path), "/docker/%s", b->usage_arg);
     label = (struct batch_usage_label){.cgroup = add_string(b, path),
@@ -496,6 +497,21 @@ static void add_usage(struct builder *b)
     b->batch.usage_count = ARRAY_LEN(rows);
     b->batch.usage_labels = &label;
     b->batch.usage_label_count = 1;
+    for (unsigned i = 0; i < ARRAY_LEN(processes); i++) {
+        bool first = i == 0;
+        processes[i] = (struct batch_usage_process){.start_ns = b->batch.start_ns,
+                                                    .cpu_user_ns = first ? WIRE_UNKNOWN : i,
+                                                    .cpu_system_ns = first ? WIRE_UNKNOWN : 0,
+                                                    .rss_bytes = 4096 * i,
+                                                    .virtual_bytes = WIRE_UNKNOWN,
+                                                    .usage = !first,
+                                                    .pid = 100 + i,
+                                                    .threads = 1,
+                                                    .exe = add_string(b, "/bin/job"),
+                                                    .command = add_string(b, "/bin/job run")};
+    }
+    b->batch.usage_processes = processes;
+    b->batch.usage_process_count = ARRAY_LEN(processes);
 }
 
 int main(int argc, char **argv)

@@ -39,12 +39,13 @@ static int give_back(struct writer *w, struct err *err)
 static int delete_minutes(struct writer *w, int64_t below, struct err *err)
 {
     _cleanup_stmt_ sqlite3_stmt *stmt = NULL;
-    int r = db_prepare(w->db, "DELETE FROM sample WHERE type IN (?1, ?3) AND t<?2", &stmt, err);
+    int r = db_prepare(w->db, "DELETE FROM sample WHERE type IN (?1, ?3, ?4) AND t<?2", &stmt, err);
     if (r < 0)
         return r;
     sqlite3_bind_int64(stmt, 1, SAMPLE_CPU);
     sqlite3_bind_int64(stmt, 2, below);
     sqlite3_bind_int64(stmt, 3, SAMPLE_USAGE);
+    sqlite3_bind_int64(stmt, 4, SAMPLE_PROCESSES);
     return db_run(stmt, err);
 }
 

@@ -23,7 +23,8 @@
  * (varints: key and value strings in turn) X_key      hash (16 bytes: high half first, big endian),
  * id sample     type (SAMPLE_CPU), t (minute of the day), series, part, data (blob.h). A minute's
  *              windows are merged into one part as long as that is small. Type SAMPLE_USAGE: what
- *              the cgroup of a series without process used (usage_blob.h).
+ *              the cgroup of a series without process used (usage_blob.h); SAMPLE_PROCESSES: its
+ *              processes, of the minute's last reading alone (usage_list.h).
  *   batch      node, boot (string), seq: the batch's identity, in the same transaction as its
  *              samples; start_ms, end_ms; home (1 in the day its window starts in, which counts
  * it); counters (varints: name string and value in turn; empty where not home) node       node,
@@ -42,8 +43,9 @@
 #define DAY_VERSION        1
 
 /* The types of `sample`. */
-#define SAMPLE_CPU   1
-#define SAMPLE_USAGE 2
+#define SAMPLE_CPU       1
+#define SAMPLE_USAGE     2
+#define SAMPLE_PROCESSES 3
 
 #define MS_PER_DAY      86400000ll
 #define MS_PER_MINUTE   60000ll

@@ -34,5 +34,7 @@ int sqlite_counters(struct store *s, int64_t start_ms, int64_t end_ms, store_cou
                     void *ctx, struct err *err);
 int sqlite_usage(struct store *s, const struct store_query *query, store_usage_fn fn, void *ctx,
                  struct err *err);
+int sqlite_usage_processes(struct store *s, const struct store_query *query, store_usage_fn fn,
+                           void *ctx, struct err *err);
 int sqlite_expire(struct store *s, int64_t before_ms, uint64_t max_bytes, struct err *err);
 int sqlite_stats(struct store *s, struct store_stats *ret, struct err *err);

@@ -26,6 +26,7 @@ static const struct store_ops sqlite_ops = {
     .nodes = sqlite_nodes,
     .counters = sqlite_counters,
     .usage = sqlite_usage,
+    .usage_processes = sqlite_usage_processes,
     .expire = sqlite_expire,
     .stats = sqlite_stats,
     .close = sqlite_close,

@@ -15,7 +15,7 @@
  * Expected is: what the row before had; of a counter 0, unless it was not known there. Before the
  * first row all is 0. Most cgroups do nothing most of the time: a row of theirs takes 5 bytes.
  *
- * The figures' order is part of the layout: new ones are put last (wire/format.h), and what an
+ * The figures' order is part of the layout: new ones are put last (wire/figures.h), and what an
  * older blob has no bit for is as expected of it: 0. */
 #pragma once
 

@@ -14,6 +14,7 @@
 #include "server/sqlite/lookup.h"
 #include "server/sqlite/sqlite.h"
 #include "server/sqlite/usage_blob.h"
+#include "server/sqlite/usage_list.h"
 #include "server/sqlite/varint.h"
 
 #define SEEK_RATIO 8         /* as query.c's */
@@ -38,8 +39,11 @@ struct day {
     struct match *matches;
     size_t count, cap;
     uint32_t series_count, row_of_size;
-    uint32_t *row_of; /* by series: row of `matches` + 1 */
-    struct usage_row *rows;
+    uint32_t *row_of;        /* by series: row of `matches` + 1 */
+    int type;                /* SAMPLE_USAGE or SAMPLE_PROCESSES */
+    struct usage_row *rows;  /* of the first */
+    struct usage_list *list; /* of the second */
+    struct store_usage_process *processes;
     int64_t number, from_ms, to_ms; /* of the day */
     store_usage_fn fn;
     void *ctx;
@@ -55,6 +59,8 @@ static void day_free(struct day *d)
     free(d->matches);
     free(d->row_of);
     free(d->rows);
+    free(d->list);
+    free(d->processes);
 }
 
 /* ---- which series */
@@ -177,6 +183,46 @@ static int give_blob(struct day *d, struct match *m, uint32_t t, const void *dat
     return r;
 }
 
+static int fill_processes(struct day *d, struct err *err)
+{
+    int r = 0;
+    for (uint32_t i = 0; r == 0 && i < d->list->count; i++) {
+        const struct usage_list_row *from = &d->list->rows[i];
+        struct store_usage_process *to = &d->processes[i];
+        *to = (struct store_usage_process){.pid = from->pid,
+                                           .threads = from->threads,
+                                           .start_ms = (int64_t)from->start_ms,
+                                           .cpu_user_ns = from->cpu_user_ns,
+                                           .cpu_system_ns = from->cpu_system_ns,
+                                           .rss_bytes = from->rss_bytes,
+                                           .virtual_bytes = from->virtual_bytes};
+        r = lookup_text(&d->lookup, from->exe, &to->exe, err);
+        if (r == 0)
+            r = lookup_text(&d->lookup, from->command, &to->command, err);
+    }
+    return r;
+}
+
+static int give_list(struct day *d, struct match *m, uint32_t t, const void *data, size_t len,
+                     struct err *err)
+{
+    int r = usage_list_decode(data, len, blob_seed(t, m->id), d->list, err);
+    if (r < 0)
+        return r;
+    int64_t ms = t * MS_PER_MINUTE + d->list->time_ms;
+    if (ms < d->from_ms || ms >= d->to_ms)
+        return 0;
+    if (!m->named)
+        r = name_match(d, m, err);
+    if (r == 0)
+        r = fill_processes(d, err);
+    m->usage.time_ms = d->number * MS_PER_DAY + ms;
+    m->usage.span_us = d->list->span_us;
+    m->usage.processes = d->processes;
+    m->usage.process_count = d->list->count;
+    return r < 0 ? r : d->fn(d->ctx, &m->usage);
+}
+
 /* What is damaged is left out, the rest is not. */
 static int give_step(struct day *d, sqlite3_stmt *stmt, struct err *err)
 {
@@ -186,8 +232,10 @@ static int give_step(struct day *d, sqlite3_stmt *stmt, struct err *err)
         !d->row_of[series])
         return 0;
     const void *data = sqlite3_column_blob(stmt, 2);
-    int r = give_blob(d, &d->matches[d->row_of[series] - 1], (uint32_t)t, data ? data : "",
-                      (size_t)sqlite3_column_bytes(stmt, 2), &why);
+    struct match *m = &d->matches[d->row_of[series] - 1];
+    size_t len = (size_t)sqlite3_column_bytes(stmt, 2);
+    int r = d->type == SAMPLE_USAGE ? give_blob(d, m, (uint32_t)t, data ? data : "", len, &why)
+                                    : give_list(d, m, (uint32_t)t, data ? data : "", len, &why);
     if (r == -EUCLEAN) {
         err_wrap(&why, r, "%s: minute %lld, series %lld",
                  sqlite3_db_filename(d->reader->db, "main"), (long long)t, (long long)series);
@@ -220,7 +268,7 @@ static int give_day(struct day *d, struct err *err)
     int r = db_prepare(d->reader->db, seek ? look : walk, &stmt, err);
     if (r < 0)
         return r;
-    sqlite3_bind_int64(stmt, 1, SAMPLE_USAGE);
+    sqlite3_bind_int64(stmt, 1, d->type);
     if (!seek) {
         sqlite3_bind_int64(stmt, 2, first);
         sqlite3_bind_int64(stmt, 3, last);
@@ -240,7 +288,9 @@ static int give_day(struct day *d, struct err *err)
 static int query_day(struct day *d, const struct store_query *q, struct err *err)
 {
     d->rows = malloc(USAGE_BLOB_MAX_ROWS * sizeof(*d->rows));
-    if (!d->rows)
+    d->list = malloc(sizeof(*d->list));
+    d->processes = malloc(USAGE_LIST_MAX * sizeof(*d->processes));
+    if (!d->rows || !d->list || !d->processes)
         return err_errno(err, -ENOMEM, "reading usage");
     int r = lookup_init(&d->lookup, d->reader->db, err);
     if (r == 0)
@@ -267,8 +317,8 @@ static int try_day(struct day *d, const struct store_query *q, struct err *err)
     return r < 0 ? err_set(err, r, "%s", why.text) : r;
 }
 
-int sqlite_usage(struct store *store, const struct store_query *query, store_usage_fn fn, void *ctx,
-                 struct err *err)
+static int ask(struct store *store, int type, const struct store_query *query, store_usage_fn fn,
+               void *ctx, struct err *err)
 {
     struct sqlite_store *s = sqlite_store_of(store);
     int64_t start_ms = query->start_ms < 0 ? 0 : query->start_ms;
@@ -280,10 +330,23 @@ int sqlite_usage(struct store *store, const struct store_query *query, store_usa
     int r = days_list(s->days, day_of_ms(start_ms), day_of_ms(end_ms - 1), &days, &count, err);
     for (size_t i = 0; r == 0 && i < count; i++) {
         int64_t day_ms = days[i] * MS_PER_DAY;
-        _cleanup_(day_free) struct day d = {.s = s, .number = days[i], .fn = fn, .ctx = ctx};
+        _cleanup_(day_free) struct day d = {
+            .s = s, .type = type, .number = days[i], .fn = fn, .ctx = ctx};
         d.from_ms = start_ms > day_ms ? start_ms - day_ms : 0;
         d.to_ms = end_ms - day_ms < MS_PER_DAY ? end_ms - day_ms : MS_PER_DAY;
         r = try_day(&d, query, err);
     }
     return r;
+}
+
+int sqlite_usage(struct store *store, const struct store_query *query, store_usage_fn fn, void *ctx,
+                 struct err *err)
+{
+    return ask(store, SAMPLE_USAGE, query, fn, ctx, err);
+}
+
+int sqlite_usage_processes(struct store *store, const struct store_query *query, store_usage_fn fn,
+                           void *ctx, struct err *err)
+{
+    return ask(store, SAMPLE_PROCESSES, query, fn, ctx, err);
 }

@@ -20,6 +20,7 @@
 #include "server/sqlite/layout.h"
 #include "server/sqlite/number.h"
 #include "server/sqlite/usage_blob.h"
+#include "server/sqlite/usage_list.h"
 #include "server/sqlite/varint.h"
 #include "server/sqlite/writer.h"
 #include "wire/batch.h"
@@ -36,8 +37,10 @@ struct intake {
     uint32_t *rows;   /* of the batch's usage, those of the day: by cgroup, then by time */
     uint32_t *labels; /* of its usage_labels: by cgroup, then by what they say */
     size_t row_count, label_count;
-    struct hash *words;       /* what is hashed of a series */
-    uint8_t *packed;          /* its labels; then a blob */
+    struct hash *words;  /* what is hashed of a series */
+    uint32_t *processes; /* of the batch's usage_processes: by usage, most CPU first */
+    uint8_t *packed;     /* labels of a series; then a blob */
+    struct usage_list *list;
     struct usage_row *minute; /* what is put into one */
 };
 
@@ -48,6 +51,8 @@ static void intake_free(struct intake *in)
     free(in->words);
     free(in->packed);
     free(in->minute);
+    free(in->processes);
+    free(in->list);
 }
 
 /* ---- order */
@@ -81,9 +86,30 @@ static int compare_labels(const void *left, const void *right, void *ctx)
     return r ? r : compare_hashes(&in->hashes->strings[a->value], &in->hashes->strings[b->value]);
 }
 
+static uint64_t cpu_of(const struct batch_usage_process *p)
+{
+    return p->cpu_user_ns == WIRE_UNKNOWN ? 0 : p->cpu_user_ns + p->cpu_system_ns;
+}
+
+static int compare_processes(const void *left, const void *right, void *ctx)
+{
+    const struct batch_usage_process *all = ((const struct batch *)ctx)->usage_processes;
+    const struct batch_usage_process *a = &all[*(const uint32_t *)left],
+                                     *b = &all[*(const uint32_t *)right];
+    if (a->usage != b->usage)
+        return a->usage < b->usage ? -1 : 1;
+    if (cpu_of(a) != cpu_of(b))
+        return cpu_of(a) > cpu_of(b) ? -1 : 1;
+    return (a->pid > b->pid) - (a->pid < b->pid);
+}
+
 static void sort_all(struct intake *in)
 {
     const struct batch *b = in->batch;
+    for (uint32_t i = 0; i < b->usage_process_count; i++)
+        in->processes[i] = i;
+    qsort_r(in->processes, b->usage_process_count, sizeof(*in->processes), compare_processes,
+            (void *)(uintptr_t)b);
     for (uint32_t i = 0; i < b->usage_count; i++)
         if (day_of_ms(b->usage[i].time_ns / NS_PER_MS) == in->day)
             in->rows[in->row_count++] = i;
@@ -151,9 +177,9 @@ static int find_series(struct intake *in, uint32_t cgroup, size_t *at, uint32_t 
 
 /* ---- blobs */
 
-static void bind_key(sqlite3_stmt *stmt, uint32_t t, uint32_t series)
+static void bind_key(sqlite3_stmt *stmt, int type, uint32_t t, uint32_t series)
 {
-    sqlite3_bind_int64(stmt, 1, SAMPLE_USAGE);
+    sqlite3_bind_int64(stmt, 1, type);
     sqlite3_bind_int64(stmt, 2, t);
     sqlite3_bind_int64(stmt, 3, series);
 }
@@ -163,7 +189,7 @@ static int take_up_part(struct intake *in, uint32_t t, uint32_t series, size_t m
                         int64_t *ret_part, struct err *err)
 {
     sqlite3_stmt *stmt = in->writer->last_part;
-    bind_key(stmt, t, series);
+    bind_key(stmt, SAMPLE_USAGE, t, series);
     sqlite3_bind_int64(stmt, 4, MERGE_MAX_BYTES);
     int r = db_step(stmt, err);
     *count = 0;
@@ -214,8 +240,68 @@ static int write_minute(struct intake *in, uint32_t t, uint32_t series, const ui
     qsort(in->minute, count, sizeof(*in->minute), compare_times);
     size_t len = usage_blob_encode(in->minute, count, blob_seed(t, series), in->packed);
     sqlite3_stmt *put = in->writer->put_part;
-    bind_key(put, t, series);
+    bind_key(put, SAMPLE_USAGE, t, series);
     sqlite3_bind_int64(put, 4, part);
+    sqlite3_bind_blob64(put, 5, in->packed, len, SQLITE_STATIC);
+    return db_run(put, err);
+}
+
+/* ---- lists of processes */
+
+/* The first of those that belong to this row of usage, or where they would stand. */
+static uint32_t first_process(const struct intake *in, uint32_t usage)
+{
+    uint32_t low = 0, high = in->batch->usage_process_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (in->batch->usage_processes[in->processes[middle]].usage < usage)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static int fill_list(struct intake *in, uint32_t usage, struct err *err)
+{
+    const struct batch *b = in->batch;
+    struct usage_list *list = in->list;
+    list->time_ms = (uint32_t)(b->usage[usage].time_ns / NS_PER_MS % MS_PER_MINUTE);
+    list->span_us = (uint64_t)(b->usage[usage].span_ns / 1000);
+    list->count = 0;
+    for (uint32_t i = first_process(in, usage);
+         i < b->usage_process_count && list->count < USAGE_LIST_MAX; i++) {
+        const struct batch_usage_process *p = &b->usage_processes[in->processes[i]];
+        if (p->usage != usage)
+            break;
+        struct usage_list_row *to = &list->rows[list->count++];
+        *to = (struct usage_list_row){.pid = p->pid,
+                                      .threads = p->threads,
+                                      .start_ms = (uint64_t)(p->start_ns / NS_PER_MS),
+                                      .cpu_user_ns = p->cpu_user_ns,
+                                      .cpu_system_ns = p->cpu_system_ns,
+                                      .rss_bytes = p->rss_bytes,
+                                      .virtual_bytes = p->virtual_bytes};
+        int r = number_string(in->numbers, p->exe, &to->exe, err);
+        if (r == 0)
+            r = number_string(in->numbers, p->command, &to->command, err);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+/* Of the minute's last reading; it takes the place of one before. */
+static int write_list(struct intake *in, uint32_t t, uint32_t series, uint32_t usage,
+                      struct err *err)
+{
+    int r = fill_list(in, usage, err);
+    if (r < 0 || in->list->count == 0)
+        return r;
+    size_t len = usage_list_encode(in->list, blob_seed(t, series), in->packed);
+    sqlite3_stmt *put = in->writer->put_part;
+    bind_key(put, SAMPLE_PROCESSES, t, series);
+    sqlite3_bind_int64(put, 4, 0);
     sqlite3_bind_blob64(put, 5, in->packed, len, SQLITE_STATIC);
     return db_run(put, err);
 }
@@ -238,9 +324,11 @@ static int write_cgroups(struct intake *in, struct err *err)
             if (in->batch->usage[in->rows[end]].cgroup != cgroup ||
                 minute_of(in, end) != minute_of(in, i))
                 break;
+        uint32_t t = (uint32_t)(minute_of(in, i) % MINUTES_PER_DAY);
         if (r == 0)
-            r = write_minute(in, (uint32_t)(minute_of(in, i) % MINUTES_PER_DAY), series,
-                             in->rows + i, end - i, err);
+            r = write_minute(in, t, series, in->rows + i, end - i, err);
+        if (r == 0)
+            r = write_list(in, t, series, in->rows[end - 1], err);
         if (r < 0)
             return r;
     }
@@ -255,13 +343,18 @@ int usage_write_day(struct writer *writer, struct numbers *numbers, const struct
     if (b->usage_count == 0)
         return 0;
     size_t blob = 2 + (size_t)USAGE_BLOB_MAX_ROWS * USAGE_BLOB_ROW_BYTES;
+    _Static_assert(USAGE_LIST_BYTES <= 2 + USAGE_BLOB_MAX_ROWS * USAGE_BLOB_ROW_BYTES,
+                   "there is room for a list, too");
     size_t labels = (size_t)b->usage_label_count * 2 * VARINT_MAX;
     in.rows = malloc(b->usage_count * sizeof(*in.rows));
     in.labels = malloc((b->usage_label_count + 1ull) * sizeof(*in.labels));
     in.words = malloc((3 + 2ull * b->usage_label_count) * sizeof(*in.words));
     in.packed = malloc(blob > labels ? blob : labels);
     in.minute = malloc(USAGE_BLOB_MAX_ROWS * sizeof(*in.minute));
-    if (!in.rows || !in.labels || !in.words || !in.packed || !in.minute)
+    in.processes = malloc((b->usage_process_count + 1ull) * sizeof(*in.processes));
+    in.list = malloc(sizeof(*in.list));
+    if (!in.processes || !in.list || !in.rows || !in.labels || !in.words || !in.packed ||
+        !in.minute)
         return err_errno(err, -ENOMEM, "sorting %u rows of usage", b->usage_count);
     sort_all(&in);
     return write_cgroups(&in, err);

@@ -1,0 +1,83 @@
+/* usage_list.c: takes the processes of a cgroup, gives bytes; and back. See usage_list.h. */
+#include "server/sqlite/usage_list.h"
+
+#include <errno.h>
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "server/sqlite/usage_blob.h"
+#include "server/sqlite/varint.h"
+
+#define CHECK_BYTES 2
+#define MINUTE_MS   60000u
+#define ROW_NUMBERS 9
+
+static uint64_t code_of(uint64_t figure)
+{
+    return figure == WIRE_UNKNOWN ? 0 : figure + 1;
+}
+
+size_t usage_list_encode(const struct usage_list *list, uint64_t seed, uint8_t *to)
+{
+    uint8_t *at = to + CHECK_BYTES;
+    at = varint_put(varint_put(varint_put(at, list->time_ms), list->span_us), list->count);
+    for (uint32_t i = 0; i < list->count; i++) {
+        const struct usage_list_row *r = &list->rows[i];
+        const uint64_t numbers[ROW_NUMBERS] = {r->pid,
+                                               r->threads,
+                                               r->start_ms,
+                                               r->exe,
+                                               r->command,
+                                               code_of(r->cpu_user_ns),
+                                               code_of(r->cpu_system_ns),
+                                               code_of(r->rss_bytes),
+                                               code_of(r->virtual_bytes)};
+        for (unsigned n = 0; n < ROW_NUMBERS; n++)
+            at = varint_put(at, numbers[n]);
+    }
+    uint16_t check = usage_blob_check(to + CHECK_BYTES, (size_t)(at - to) - CHECK_BYTES, seed);
+    to[0] = (uint8_t)check;
+    to[1] = (uint8_t)(check >> 8);
+    return (size_t)(at - to);
+}
+
+static bool get_figure(const uint8_t **at, const uint8_t *end, uint64_t *ret)
+{
+    uint64_t code;
+    if (!varint_get(at, end, &code) || code > (uint64_t)INT64_MAX + 1)
+        return false;
+    *ret = code ? code - 1 : WIRE_UNKNOWN;
+    return true;
+}
+
+static bool get_row(const uint8_t **at, const uint8_t *end, struct usage_list_row *r)
+{
+    return varint_get_u32(at, end, &r->pid) && varint_get_u32(at, end, &r->threads) &&
+           varint_get(at, end, &r->start_ms) && r->start_ms <= INT64_MAX &&
+           varint_get_u32(at, end, &r->exe) && varint_get_u32(at, end, &r->command) &&
+           get_figure(at, end, &r->cpu_user_ns) && get_figure(at, end, &r->cpu_system_ns) &&
+           get_figure(at, end, &r->rss_bytes) && get_figure(at, end, &r->virtual_bytes);
+}
+
+int usage_list_decode(const void *bytes, size_t len, uint64_t seed, struct usage_list *ret,
+                      struct err *err)
+{
+    const uint8_t *at = bytes, *end = at + len;
+    if (len < CHECK_BYTES)
+        return err_set(err, -EUCLEAN, "a list of processes of %zu bytes", len);
+    uint16_t check = (uint16_t)(at[0] | at[1] << 8);
+    at += CHECK_BYTES;
+    if (usage_blob_check(at, len - CHECK_BYTES, seed) != check)
+        return err_set(err, -EUCLEAN, "a list of processes whose check is wrong");
+    if (!varint_get_u32(&at, end, &ret->time_ms) || ret->time_ms >= MINUTE_MS ||
+        !varint_get(&at, end, &ret->span_us) || ret->span_us > INT64_MAX / 1000 ||
+        !varint_get_u32(&at, end, &ret->count) || ret->count > USAGE_LIST_MAX)
+        return err_set(err, -EUCLEAN, "a list of processes that makes no sense");
+    for (uint32_t i = 0; i < ret->count; i++)
+        if (!get_row(&at, end, &ret->rows[i]))
+            return err_set(err, -EUCLEAN, "a list of processes that makes no sense in row %u", i);
+    if (at != end)
+        return err_set(err, -EUCLEAN, "a list of processes with %zu bytes too many",
+                       (size_t)(end - at));
+    return 0;
+}
