@@ -39,6 +39,10 @@
 /* By then a record has come or is lost. */
 #define RECORD_LATE_NS (uint64_t) NS_PER_SEC
 
+struct attached {
+    int fd, cpu;
+};
+
 struct settled {
     uint32_t pid;
     uint64_t time; /* of the records' clock */
@@ -47,8 +51,9 @@ struct settled {
 struct attach {
     struct attach_config config;
     struct members *members;
-    int *fds;
+    struct attached *v;
     size_t count, room;
+    size_t alive;            /* of these, on CPUs that are there */
     bool full;               /* said already that descriptors ran out */
     struct settled *settled; /* by pid */
     size_t settled_count;
@@ -103,9 +108,9 @@ void attach_free(struct attach **attach)
     if (!a)
         return;
     for (size_t i = 0; i < a->count; i++)
-        close(a->fds[i]);
+        close(a->v[i].fd);
     members_free(&a->members);
-    free(a->fds);
+    free(a->v);
     free(a->settled);
     free(a->tids);
     free(a);
@@ -114,41 +119,59 @@ void attach_free(struct attach **attach)
 
 /* ---- events */
 
-static int keep(struct attach *a, int fd)
+static int keep(struct attach *a, int fd, int cpu)
 {
     if (a->count == a->room) {
         size_t room = a->room * 2 + 64;
-        int *fds = realloc(a->fds, room * sizeof(*fds));
-        if (!fds)
+        struct attached *v = realloc(a->v, room * sizeof(*v));
+        if (!v)
             return -ENOMEM;
-        a->fds = fds;
+        a->v = v;
         a->room = room;
     }
-    a->fds[a->count++] = fd;
+    a->v[a->count++] = (struct attached){fd, cpu};
+    a->alive++;
     return 0;
 }
 
 /* An event hangs up when its thread and all that it created are gone (is_event_hup() in
- * kernel/events/core.c). Until then closing it would end the children's sampling too. */
-static void drop_gone(struct attach *a)
+ * kernel/events/core.c). Until then closing it would end the children's sampling too. It also does
+ * so without a ring to write into, while its CPU is away: then it says nothing. */
+static void drop_gone(struct attach *a, const struct cpu *cpus, size_t cpu_count)
 {
     struct pollfd polls[256];
     size_t kept = 0;
+    a->alive = 0;
     for (size_t i = 0; i < a->count; i += ARRAY_LEN(polls)) {
         size_t n = a->count - i < ARRAY_LEN(polls) ? a->count - i : ARRAY_LEN(polls);
         for (size_t k = 0; k < n; k++)
-            polls[k] = (struct pollfd){.fd = a->fds[i + k]};
+            polls[k] = (struct pollfd){.fd = a->v[i + k].fd};
         if (poll(polls, n, 0) < 0)
             memset(polls, 0, sizeof(polls)); /* no news: all stay */
         for (size_t k = 0; k < n; k++) {
-            int fd = a->fds[i + k];
-            if (polls[k].revents & POLLHUP)
-                close(fd);
-            else
-                a->fds[kept++] = fd;
+            struct attached at = a->v[i + k];
+            bool is_away = (size_t)at.cpu >= cpu_count || !cpus[at.cpu].online;
+            if (!is_away && polls[k].revents & POLLHUP) {
+                close(at.fd);
+                continue;
+            }
+            a->alive += !is_away;
+            a->v[kept++] = at;
         }
     }
     a->count = kept;
+}
+
+/* What inherited an event writes where that does (perf_output_begin() in
+ * kernel/events/ring_buffer.c). */
+void attach_lead_cpu(struct attach *attach, const struct cpu *cpu)
+{
+    for (size_t i = 0; i < attach->count; i++) {
+        const struct attached *at = &attach->v[i];
+        if (at->cpu == cpu->number &&
+            ioctl(at->fd, PERF_EVENT_IOC_SET_OUTPUT, cpu->sideband_fd) < 0)
+            log_warn("a thread is not sampled on CPU %d: %s", at->cpu, strerrordesc_np(errno));
+    }
 }
 
 static int open_thread(struct pass *p, uint32_t tid)
@@ -170,7 +193,7 @@ static int open_thread(struct pass *p, uint32_t tid)
         }
         int r = ioctl(fd, PERF_EVENT_IOC_SET_OUTPUT, cpu->sideband_fd) < 0 ? -errno : 0;
         if (r == 0)
-            r = keep(a, fd);
+            r = keep(a, fd, cpu->number);
         if (r < 0) {
             close(fd);
             log_warn("a thread is not sampled tid=%u: %s", tid, strerrordesc_np(-r));
@@ -331,7 +354,7 @@ bool attach_look(struct attach *attach, struct cpu *cpus, size_t count, uint64_t
     if (!is_due(a, drained, stale))
         return false;
     a->looked = drained;
-    drop_gone(a);
+    drop_gone(a, cpus, count);
     /* Nothing comes to a tree but what inherits. */
     if (a->config.whom == MEMBERS_TREE && a->all_settled && !stale)
         return false;
@@ -364,5 +387,5 @@ struct attach_counts attach_last_counts(const struct attach *attach)
 
 bool attach_is_over(const struct attach *attach)
 {
-    return attach->count == 0;
+    return attach->alive == 0;
 }

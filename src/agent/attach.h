@@ -46,6 +46,10 @@ struct attach_counts {
 bool attach_look(struct attach *attach, struct cpu *cpus, size_t count, uint64_t drained,
                  bool stale);
 
+/* The CPU is back, with other rings: leads the events on it there. Threads that were opened while
+ * it was away are not sampled on it. */
+void attach_lead_cpu(struct attach *attach, const struct cpu *cpu);
+
 struct attach_counts attach_last_counts(const struct attach *attach);
 
 /* Whether all is gone that was opened, with all that it created. */

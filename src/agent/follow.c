@@ -298,6 +298,13 @@ void follow_close_cpu(struct follow *follow, int cpu)
         target_cgroups_close_cpu(follow->by_cgroup, cpu);
 }
 
+/* Of cgroups what is missing is opened with the next turn. */
+void follow_open_cpu(struct follow *follow, const struct cpu *cpu)
+{
+    if (follow->attach)
+        attach_lead_cpu(follow->attach, cpu);
+}
+
 bool follow_set_stack_bytes(struct follow *follow, uint32_t stack_bytes, struct cpu *cpus,
                             size_t count)
 {

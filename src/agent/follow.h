@@ -46,7 +46,9 @@ void follow_turn(struct follow *follow, struct cpu *cpus, size_t count, uint64_t
 /* Whether the target is gone for good: a process, with all that it created. */
 bool follow_is_over(const struct follow *follow);
 
+/* A CPU's rings go, or are there anew. */
 void follow_close_cpu(struct follow *follow, int cpu);
+void follow_open_cpu(struct follow *follow, const struct cpu *cpu);
 
 /* Opens sampling events anew with another size of stacks. False: they stay as they are. */
 bool follow_set_stack_bytes(struct follow *follow, uint32_t stack_bytes, struct cpu *cpus,

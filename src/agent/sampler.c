@@ -125,6 +125,7 @@ static void change_cpu(void *ctx, size_t cpu, bool online)
     } else if (open_cpu(s, cpu, &err) < 0) {
         log_warn("a CPU is not sampled error=\"%s\"", err.text);
     } else {
+        follow_open_cpu(s->follow, &s->cpus[cpu]);
         log_info("CPU came online cpu=%zu", cpu);
     }
     list_rings(s);

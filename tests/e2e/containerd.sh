@@ -53,9 +53,9 @@ containerd_make_image() {
     mkdir -p "$root/bin" "$root/etc" "$root/proc" "$root/sys" "$root/dev" "$root/tmp" "$root/out"
     cp "$(command -v busybox)" "$root/bin/busybox"
     for program in sh sleep date; do ln -s busybox "$root/bin/$program"; done
-    for program; do
-        cp "$program" "$root/"
-        ldd "$program" | grep -o '/[^ ]*' | while read -r library; do
+    for program; do cp "$program" "$root/"; done
+    for program in "$root/bin/busybox" "$@"; do
+        ldd "$program" 2>&1 | grep -o '/[^ ]*' | while read -r library; do
             mkdir -p "$root${library%/*}" && cp -Ln "$library" "$root$library"
         done
     done

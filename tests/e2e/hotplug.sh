@@ -42,15 +42,18 @@ stop "$agent_pid"
 check "it ends well" equal $? 0
 
 # The store keeps 10 s apart, a batch says what a second held: "start end CPU samples" in ms.
-for file in "$dir/state/spool"/*.batch; do
-    "$build/podflame" batch "$file" >"$dir/batch.json" || bail "no batch: $file"
-    awk '
-        function number(key) { match($0, "\"" key "\": [0-9]+"); return substr($0, RSTART + length(key) + 4, RLENGTH - length(key) - 4) }
-        /^  "window":/ { start = number("start_ns") / 1e6; end = number("end_ns") / 1e6 }
-        /^  "[a-z]*": \[/ { table = $1 }
-        /"count":/ && table ~ /samples/ { n[number("cpu")] += number("count") }
-        END { for (cpu = 0; cpu < 2; cpu++) printf "%.0f %.0f %d %d\n", start, end, cpu, n[cpu] }' "$dir/batch.json"
-done >"$dir/seconds"
+read_seconds() {
+    for file in "$dir/state/spool"/*.batch; do
+        "$build/podflame" batch "$file" >"$dir/batch.json" || bail "no batch: $file"
+        awk '
+            function number(key) { match($0, "\"" key "\": [0-9]+"); return substr($0, RSTART + length(key) + 4, RLENGTH - length(key) - 4) }
+            /^  "window":/ { start = number("start_ns") / 1e6; end = number("end_ns") / 1e6 }
+            /^  "[a-z]*": \[/ { table = $1 }
+            /"count":/ && table ~ /samples/ { n[number("cpu")] += number("count") }
+            END { for (cpu = 0; cpu < 2; cpu++) printf "%.0f %.0f %d %d\n", start, end, cpu, n[cpu] }' "$dir/batch.json"
+    done >"$dir/seconds"
+}
+read_seconds
 samples() { # from, to: "samples of CPU 0, samples of CPU 1" of the windows between
     awk -v from="$1" -v to="$2" '$1 >= from && $2 <= to { n[$3] += $4 } END { print n[0] + 0, n[1] + 0 }' "$dir/seconds"
 }
@@ -68,4 +71,40 @@ spooled_in() { sed -n 's/.*batch spooled .* samples=\([0-9]*\).*/\1/p' "$1" | aw
     --replay "$dir/recording" >/dev/null 2>"$dir/replay.log"
 check "a recording of it holds as many samples" equal "$(spooled_in "$dir/replay.log")" "$(spooled_in "$agent_log")"
 [ "$failures" = 0 ] || { show "$dir/seconds"; show "$agent_log"; }
+
+# ---- of a target only: events that are led to the CPU's new rings
+
+says() { tail -n "+$((before + 1))" "$agent_log" | grep -q "$1"; }
+target_case() { # what, flags...
+    local what=$1
+    shift
+    rm -rf "$dir/state"
+    before=$(lines_of "$agent_log")
+    start_agent --window 1s "$@"
+    sleep 1
+    echo 0 >"$switch"
+    wait_until 10 says "CPU went offline"
+    echo 1 >"$switch"
+    wait_until 10 says "CPU came online"
+    # Which CPU they would be on is chance.
+    taskset -p -c 1 "$tree" >/dev/null
+    taskset -p -c 0 "${children[0]}" >/dev/null
+    came=$(now_ms)
+    sleep 4
+    ended=$(now_ms)
+    stop "$agent_pid"
+    read_seconds
+    read -r after_0 after_1 <<<"$(samples "$came" "$ended")"
+    note "samples of CPU 0 and CPU 1 afterwards: $after_0 $after_1"
+    check "$what: both are sampled when the CPU is back" [ "$after_0" -gt 20 -a "$after_1" -gt 20 ]
+}
+# shellcheck disable=SC2016 # the inner shell's
+bash -c '"$0" 100 & exec "$0" 100' "$workloads/split" >/dev/null &
+tree=$!
+kit_pids+=("$tree")
+sleep 0.5
+read -ra children <"/proc/$tree/task/$tree/children"
+kit_pids+=("${children[@]}")
+target_case --pid --pid "$tree"
+target_case --cgroup --cgroup /
 finish
