@@ -97,7 +97,8 @@ result $? "a build that fails shows its log's end and where it is" "$work/out"
 # ---- a run off a terminal, for a while
 before=$(date +%s)
 quickstart run --no-install --port $port --data-dir "$work/data" --duration 3 >"$work/out" 2>&1 &&
-    says "$work/out" "podflame is at http://127.0.0.1:$port" "The ten hottest functions" " user" "Stopped."
+    says "$work/out" "podflame is at http://127.0.0.1:$port" "The ten hottest functions" "Stopped." &&
+    [ "$(grep -Ec '^ *[0-9.]+% +[0-9.]+% .* (user|inlined|jit|kernel)$' "$work/out")" = 10 ]
 result $? "a run prints the address and what is hot" "$work/out"
 left_running >"$work/left"
 ! answers $port && [ ! -s "$work/left" ]
