@@ -43,7 +43,8 @@ for ((i = 1; i <= pods; i++)); do
 done
 wait "${running[@]}"
 stop "$agent_pid"
-check "all pods ran" equal "$(cat "$dir/failed" 2>/dev/null | tr '\n' ' ')" ''
+touch "$dir/failed"
+check "all pods ran" equal "$(tr '\n' ' ' <"$dir/failed")" ''
 [ ! -s "$dir/failed.log" ] || show "$dir/failed.log"
 
 # PROCESS;NAMESPACE;POD;CONTAINER;... N

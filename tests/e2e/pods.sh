@@ -2,7 +2,7 @@
 # pods.sh: pods of a real container runtime (containerd) on this machine: the samples of each carry its
 # namespace, pod and container, by the runtime's socket alone, by the log directories alone and by a
 # kubelet's answer alone; what is excluded is in no batch.
-# shellcheck source=tests/e2e/kit.sh disable=SC2317
+# shellcheck source=tests/e2e/kit.sh disable=SC2119,SC2317
 . "${top_srcdir:?}/tests/e2e/kit.sh"
 # shellcheck source=tests/e2e/containerd.sh
 . "${top_srcdir:?}/tests/e2e/containerd.sh"

@@ -31,11 +31,11 @@
  * boot (string); kernel, arch, agent (string), cpus: as the last window had them; first_ms,
  * last_ms; batches, samples (stored in this day)
  *
- *   fact       type (FACT_POD, FACT_CONTAINER), node, id (string: a pod's uid, a container's id): what
- *              the last window that told it said, and when windows did: first_ms, last_ms; data
- *              (varints, in the order of struct batch_pod and batch_container, their strings and ms,
- *              without the id; then a pod's labels, key and value). In the day the window starts in.
- *              The table is missing in days before there were any, until they are written to.
+ *   fact       type (FACT_POD, FACT_CONTAINER), node, id (string: a pod's uid, a container's id):
+ * what the last window that told it said, and when windows did: first_ms, last_ms; data (varints,
+ * in the order of struct batch_pod and batch_container, their strings and ms, without the id; then
+ * a pod's labels, key and value). In the day the window starts in. The table is missing in days
+ * before there were any, until they are written to.
  *
  * A batch is stored when every day it touches has its row in `batch`: the day its window starts in,
  * and each day one of its slots starts in. Transactions over several databases are atomic only with
