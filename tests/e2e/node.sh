@@ -15,15 +15,16 @@ done
 [ -x /lib/systemd/systemd ] || skip_all "systemd is not installed"
 unified=$(findmnt -rno TARGET -t cgroup2 | head -n 1)
 [ -n "$unified" ] || skip_all "no unified cgroup hierarchy is mounted"
-[ -z "$(find /sys/fs/cgroup -maxdepth 2 -name kubelet.slice)" ] || skip_all "a kubelet has cgroups here"
 me=$$
 own=$unified/podflame-e2e.$me
+slice=podflame$me # as a kubelet's with --cgroup-root, which goes before kubepods
 
 test_cleanup() {
-    [ -z "${nspawn_pid:-}" ] || { kill -TERM "$nspawn_pid" && wait_until 20 is_gone "$nspawn_pid"; }
-    local tries=50 left
+    # In order first; the end of its first process is the end of all.
+    [ -z "${nspawn_pid:-}" ] || { kill -TERM "$nspawn_pid" && wait_until 20 is_gone "$nspawn_pid"; } || kill -KILL "$leader" "$nspawn_pid"
+    local tries=100 left
     while [ $((tries--)) -gt 0 ]; do
-        left=$(find /sys/fs/cgroup -maxdepth 2 \( -name kubelet.slice -o -path "$own" \) -type d)
+        left=$(find /sys/fs/cgroup -maxdepth 2 \( -name "$slice.slice" -o -path "$own" \) -type d)
         [ -n "$left" ] || break
         # shellcheck disable=SC2086 # several
         find $left -depth -type d -exec rmdir {} +
@@ -68,7 +69,7 @@ start_containerd "$workloads/split"
 # start_pod NAME NAMESPACE UID CONTAINER: a program of its own burns CPU.
 start_pod() {
     local parent
-    parent=$(cri pod "$1" "$2" "$3" "kubelet-kubepods-burstable-pod${3//-/_}.slice" "$dir/log") || return
+    parent=$(cri pod "$1" "$2" "$3" "$slice-kubepods-burstable-pod${3//-/_}.slice" "$dir/log") || return
     run_container "$parent" "$4" '{"seccomp": "Unconfined"}' /bin/sh -c "/bin/busybox ln -s /split /$1.$me; exec /$1.$me 1000"
 }
 web_uid=$(printf '5b2f8a2e-6c3d-4a0e-9a57-%012x' "$me")
