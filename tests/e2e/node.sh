@@ -24,7 +24,7 @@ test_cleanup() {
     [ -z "${nspawn_pid:-}" ] || { kill -TERM "$nspawn_pid" && wait_until 20 is_gone "$nspawn_pid"; } || kill -KILL "$leader" "$nspawn_pid"
     local tries=100 left
     while [ $((tries--)) -gt 0 ]; do
-        left=$(find /sys/fs/cgroup -maxdepth 2 \( -name "$slice.slice" -o -path "$own" \) -type d)
+        left=$(find /sys/fs/cgroup -maxdepth 2 \( -name "$slice.slice" -o -name "${own##*/}" \) -type d)
         [ -n "$left" ] || break
         # shellcheck disable=SC2086 # several
         find $left -depth -type d -exec rmdir {} +
