@@ -3,7 +3,7 @@
 # leaves in build/check/steps/NAME.{log,rc,seconds,results}; results are lines that begin with PASS,
 # FAIL or SKIP, one a case.
 
-check_fuzz_seconds=30
+check_fuzz_seconds=15
 check_install=yes
 check_only=
 
