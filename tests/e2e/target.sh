@@ -248,7 +248,7 @@ moved_case() {
     end_case
     check "a process moved into the cgroup is sampled from then on, with names" named burn_first burn_thread burn_child
     check "and not before" holds "$(count_folded "$dir/folded") <= 107 * $(awk '$1 == "cpu" { print $2 }' "$dir/truth") - $before"
-    # Who it is, is seen at the next look, a quarter of a second later.
+    # One that came with it and was gone before its first sample was read has no name.
     check "nothing else is sampled" nothing_else '\[unknown\]'
 }
 
