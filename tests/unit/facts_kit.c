@@ -156,3 +156,9 @@ void golden_read(const char *name, struct buf *buf)
     snprintf(path, sizeof(path), "%s/tests/golden/k8s/%s", top ? top : ".", name);
     assert_int_equal(fs_read_at(AT_FDCWD, path, 1u << 20, buf, NULL), 0);
 }
+
+void assert_words(const struct err *err, const char *words)
+{
+    if (!strstr(err->text, words))
+        fail_msg("no \"%s\" in: %s", words, err->text);
+}

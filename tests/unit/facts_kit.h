@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/err.h"
 #include "k8s/facts.h"
 
 /* Takes what a source says:
@@ -28,6 +29,9 @@ void facts_kit_has(const struct facts_kit *kit, const char *line);
 /* Fails the test, and shows how they differ, unless the lines are those of the file in
  * tests/golden/k8s, in any order. */
 void facts_kit_equals(const struct facts_kit *kit, const char *golden);
+
+/* Fails the test, and shows the error, unless these words are in it. */
+void assert_words(const struct err *err, const char *words);
 
 /* Appends a file of tests/golden/k8s. */
 void golden_read(const char *name, struct buf *buf);

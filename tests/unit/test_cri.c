@@ -268,12 +268,6 @@ static int refresh(struct kit *kit)
     return kit->source.ops->refresh(kit->source.self, &kit->facts.sink, &kit->err);
 }
 
-static void assert_words(const struct kit *kit, const char *words)
-{
-    if (!strstr(kit->err.text, words))
-        fail_msg("no \"%s\" in: %s", words, kit->err.text);
-}
-
 /* Whether these bytes, behind the client's preface, have the end of its request: a DATA frame (type
  * 0) with END_STREAM (flag 1). RFC 9113, 4.1. */
 static bool has_request(const uint8_t *bytes, size_t len)
@@ -361,12 +355,12 @@ static void a_runtime_that_does_not_speak_the_interface_is_a_fault_only_where_it
     kit->recordings = all;
     struct raw_server *server = raw_server_new(kit->socket, replay, kit);
     assert_int_equal(refresh(kit), -EOPNOTSUPP);
-    assert_words(kit, "gRPC status 12: unknown service");
+    assert_words(&kit->err, "gRPC status 12: unknown service");
     source_free(&kit->source);
     kit->config = (struct cri_config){.root = kit->dir->path};
     assert_int_equal(refresh(kit), -ENOENT);
-    assert_words(kit, "no container runtime: ");
-    assert_words(kit, kit->socket);
+    assert_words(&kit->err, "no container runtime: ");
+    assert_words(&kit->err, kit->socket);
     raw_server_free(&server);
 }
 
@@ -377,22 +371,22 @@ static void a_runtime_is_found_where_it_usually_stands_also_later(void **state)
     kit->config = (struct cri_config){.root = kit->dir->path};
     kit->recordings = all;
     assert_int_equal(refresh(kit), -ENOENT);
-    assert_words(kit, "no container runtime's socket in any of the usual places");
+    assert_words(&kit->err, "no container runtime's socket in any of the usual places");
     struct raw_server *server = raw_server_new(kit->socket, replay, kit);
     assert_int_equal(refresh(kit), 0);
     assert_int_equal(kit->facts.pods, 2);
     raw_server_free(&server);
     /* Its socket stays behind. */
     assert_int_equal(refresh(kit), -ENOENT);
-    assert_words(kit, "Connection refused");
+    assert_words(&kit->err, "Connection refused");
 }
 
 static void a_socket_that_was_named_and_is_not_there_is_a_fault(void **state)
 {
     struct kit *kit = *state;
     assert_int_equal(refresh(kit), -ECONNREFUSED);
-    assert_words(kit, kit->socket);
-    assert_words(kit, "No such file");
+    assert_words(&kit->err, kit->socket);
+    assert_words(&kit->err, "No such file");
 }
 
 static void a_runtime_that_hangs_is_given_up(void **state)
@@ -400,7 +394,7 @@ static void a_runtime_that_hangs_is_given_up(void **state)
     struct kit *kit = *state;
     struct raw_server *server = raw_server_new(kit->socket, raw_say_nothing, NULL);
     assert_int_equal(refresh(kit), -ETIMEDOUT);
-    assert_words(kit, kit->socket);
+    assert_words(&kit->err, kit->socket);
     assert_int_equal(kit->facts.pods + kit->facts.containers, 0);
     raw_server_free(&server);
 }
@@ -416,7 +410,7 @@ static void what_is_no_runtime_gives_an_error(void **state)
         struct raw_server *server = raw_server_new(kit->socket, raw_send_bytes, &bytes);
         int r = refresh(kit);
         assert_true(r < 0 && r != -ENOENT && r != -EOPNOTSUPP);
-        assert_words(kit, kit->socket);
+        assert_words(&kit->err, kit->socket);
         raw_server_free(&server);
         assert_int_equal(unlink(kit->socket), 0);
     }
@@ -427,7 +421,7 @@ static void a_setting_that_is_no_path_is_refused_at_once(void **state)
     struct kit *kit = *state;
     kit->config.socket = "containerd.sock";
     assert_int_equal(cri_source_new(&kit->config, &kit->source, &kit->err), -EINVAL);
-    assert_words(kit, "cri-socket is \"containerd.sock\"; it must be a socket's path");
+    assert_words(&kit->err, "cri-socket is \"containerd.sock\"; it must be a socket's path");
     assert_null(kit->source.ops);
 }
 
