@@ -69,6 +69,7 @@ static size_t take_header(char *bytes, size_t size, size_t count, void *ctx)
     size_t len = size * count;
     const char *end = bytes + len, *value;
     f->heard_ns = clock_ns(CLOCK_MONOTONIC);
+    curl_easy_getinfo(f->easy, CURLINFO_RESPONSE_CODE, &f->status); /* a stream has begun with it */
     while (end > bytes && strchr("\r\n \t", end[-1]) && end[-1])
         end--;
     if ((size_t)(end - bytes) >= sizeof(status) &&

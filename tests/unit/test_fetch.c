@@ -484,6 +484,24 @@ static void a_stream_that_does_not_begin_ends_with_the_time_of_any_answer(void *
     raw_server_free(&server);
 }
 
+/* As the API server does for what never changes. */
+static void a_stream_has_begun_with_its_headers(void **state)
+{
+    static const char headers[] = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    struct raw_bytes bytes = {headers, sizeof(headers) - 1};
+    struct raw_server *server = raw_server_new(NULL, send_and_wait, &bytes);
+    struct fetch_config config = {.server = raw_server_url(server),
+                                  .total_ns = 500 * NS_PER_MS,
+                                  .silence_ns = 2500 * NS_PER_MS};
+    struct reading reading = {0};
+    struct result result = {0};
+    int64_t began_ns = clock_ns(CLOCK_MONOTONIC);
+    assert_int_equal(stream(&config, &reading, &result), -ETIMEDOUT);
+    assert_int_equal(result.status, 200);
+    assert_true(clock_ns(CLOCK_MONOTONIC) - began_ns >= config.silence_ns);
+    raw_server_free(&server);
+}
+
 static void a_stream_ends_with_its_answer_or_when_its_taker_refuses(void **state)
 {
     struct http_server *server = serve(&(struct http_answer){.body = "{one}{two}"});
@@ -535,6 +553,7 @@ int main(void)
         cmocka_unit_test(a_stream_gives_bytes_before_its_end_and_can_be_stopped),
         cmocka_unit_test(a_stream_that_falls_silent_ends),
         cmocka_unit_test(a_stream_that_does_not_begin_ends_with_the_time_of_any_answer),
+        cmocka_unit_test(a_stream_has_begun_with_its_headers),
         cmocka_unit_test(a_stream_ends_with_its_answer_or_when_its_taker_refuses),
         cmocka_unit_test(a_stream_that_is_refused_gives_no_bytes_but_words),
     };
