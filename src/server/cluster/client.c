@@ -25,7 +25,7 @@
 #define WAIT_MIN_NS NS_PER_SEC
 #define WAIT_MAX_NS (60 * NS_PER_SEC)
 
-/* A watch that lasted so long was a good one, whatever ended it. */
+/* A watch that was answered and lasted so long was a good one, whatever ended it. */
 #define GOOD_WATCH_NS (10 * NS_PER_SEC)
 
 /* Follows one kind. */
@@ -174,7 +174,7 @@ static void step(struct follower *f)
     bool was_long = clock_ns(CLOCK_MONOTONIC) - begin_ns >= GOOD_WATCH_NS;
     if (r == -ECANCELED)
         return;
-    if (request.is_stream && was_long && !f->refused.code) {
+    if (request.is_stream && was_long && fetch_status(fetch) == 200 && !f->refused.code) {
         f->failures = 0; /* it was good, and has ended or was cut: on from the last event */
         return;
     }
