@@ -44,7 +44,8 @@ struct entry {
 struct kind {
     struct entry *names;
     uint64_t list; /* the number of the one under way, or the last */
-    bool was_listed, left_out;
+    bool was_listed;
+    bool left_out, leaves_out; /* some had no room: of what there is; of the list under way */
 };
 
 struct cluster {
@@ -212,7 +213,7 @@ static int add(struct cluster *c, const struct kube_object *o)
     struct kind *kind = &c->kinds[o->kind];
     char key[KEY_MAX];
     if (HASH_COUNT(kind->names) >= CLUSTER_OBJECTS_MAX) {
-        kind->left_out = true;
+        kind->left_out = kind->leaves_out = true;
         return 0;
     }
     make_key(key, o->namespace, o->name);
@@ -252,7 +253,7 @@ void cluster_begin_list(struct cluster *c, enum kube_kind kind)
 {
     pthread_rwlock_wrlock(&c->lock);
     c->kinds[kind].list++;
-    c->kinds[kind].left_out = false;
+    c->kinds[kind].leaves_out = false;
     pthread_rwlock_unlock(&c->lock);
 }
 
@@ -265,6 +266,7 @@ void cluster_end_list(struct cluster *c, enum kube_kind kind)
         if (e->list != k->list)
             let_go(c, e);
     k->was_listed = true;
+    k->left_out = k->leaves_out;
     pthread_rwlock_unlock(&c->lock);
 }
 
