@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -50,6 +51,8 @@ int kube_settings_find(const char *server, const char *token_file, const char *c
                 s.server[0] = 0;
         }
     }
+    if (token_file && strncasecmp(s.server, "http://", 7) == 0)
+        return err_set(err, -EINVAL, "--api-token is sent over https only, not to %s", s.server);
     *ret = s;
     return 0;
 }
