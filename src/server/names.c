@@ -37,8 +37,8 @@ struct names {
     struct cluster *cluster;
     struct strings texts;
     struct table learned;
-    bool is_needed;   /* some series lacks what it might have */
-    bool is_nameless; /* some has not even its pod's name */
+    unsigned asked;   /* labels that the query looks at: bits of enum label */
+    unsigned lacking; /* those that some series lacks, and might have */
 };
 
 void names_free(struct names **names)
@@ -111,11 +111,10 @@ static int take_series(void *ctx, const char *const *values)
     struct names *n = ctx;
     if (!*values[CONTAINER_ID] && !*values[POD_UID])
         return 0;
-    bool is_named = *values[NAMESPACE] && *values[POD];
-    if (!is_named || !*values[CONTAINER] || !*values[WORKLOAD] || is_between(values[WORKLOAD]))
-        n->is_needed = true;
-    n->is_nameless |= !is_named;
-    if (!is_named)
+    for (size_t i = NAMESPACE; i < LABELS; i++)
+        if (!*values[i] || (i == WORKLOAD && is_between(values[i])))
+            n->lacking |= 1u << i;
+    if (!*values[NAMESPACE] || !*values[POD])
         return 0;
     int r = pass_over(learn(n, values[CONTAINER_ID], values, true));
     return r < 0 ? r : pass_over(learn(n, values[POD_UID], values, false));
@@ -142,13 +141,14 @@ static int take_container(void *ctx, const struct store_container *container)
     return pass_over(learn(n, container->id, values, true));
 }
 
-/* After the series: what they say goes first. */
+/* After the series: what they say goes first. Only for labels that are asked for: nodes without
+ * kubelet's word lack each pod's workload, and facts are many. */
 static int learn_facts(struct names *n, struct store *store, const struct store_query *query,
                        struct err *err)
 {
     static const struct store_facts fns = {take_pod, take_container};
     const struct store_query range = {.start_ms = query->start_ms, .end_ms = query->end_ms};
-    return n->is_nameless ? store->ops->facts(store, &range, &fns, n, err) : 0;
+    return n->lacking & n->asked ? store->ops->facts(store, &range, &fns, n, err) : 0;
 }
 
 /* ---- naming */
@@ -237,36 +237,37 @@ static bool rename_series(void *ctx, const char **values)
 
 /* ---- queries */
 
-static bool may_be_renamed(const char *key)
+static unsigned bit_of(const char *key)
 {
     for (size_t i = NAMESPACE; i < LABELS; i++)
         if (strcmp(key, keys[i]) == 0)
-            return true;
-    return false;
+            return 1u << i;
+    return 0;
 }
 
-static bool is_concerned(const struct store_query *q)
+static unsigned asked_labels(const struct store_query *q)
 {
+    unsigned asked = 0;
     for (size_t i = 0; i < q->filter_count; i++)
-        if (may_be_renamed(q->filters[i].key))
-            return true;
+        asked |= bit_of(q->filters[i].key);
     for (size_t i = 0; i < q->group_count; i++)
-        if (may_be_renamed(q->groups[i]))
-            return true;
-    return false;
+        asked |= bit_of(q->groups[i]);
+    return asked;
 }
 
 int names_for_query(struct store *store, struct cluster *cluster, struct store_query *query,
                     struct names **ret, struct err *err)
 {
     uint32_t empty;
+    unsigned asked = asked_labels(query);
     *ret = NULL;
-    if (!is_concerned(query))
+    if (!asked)
         return 0;
     _cleanup_(names_free) struct names *n = calloc(1, sizeof(*n));
     if (!n)
         return err_errno(err, -ENOMEM, "naming pods");
     n->cluster = cluster;
+    n->asked = asked;
     n->texts.max_bytes = BYTES_MAX;
     n->renames = (struct store_renames){keys, LABELS, rename_series, n};
     table_init(&n->learned, sizeof(struct learned), sizeof(uint32_t), LEARNED_MAX);
@@ -279,7 +280,7 @@ int names_for_query(struct store *store, struct cluster *cluster, struct store_q
         r = learn_facts(n, store, query, err);
     if (r < 0)
         return err_wrap(err, r, "naming pods");
-    if (!n->is_needed)
+    if (!(n->lacking & n->asked))
         return 0;
     query->renames = &n->renames;
     *ret = TAKE_PTR(n);
