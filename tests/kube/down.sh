@@ -5,6 +5,7 @@ set -u
 # shellcheck source=tests/kube/lib.sh
 . "$(dirname "$0")/lib.sh"
 [ -d "$run" ] || exit 0
+[ -z "$(foreign_kubelet)" ] || { echo "another kubelet runs here: nothing is undone; see $run" >&2; exit 1; }
 
 stop_daemon kubelet # first: it would start the pods anew
 ! is_up containerd || timeout 120 node "$here/../e2e/cri.mjs" "$socket" remove-all
@@ -38,7 +39,11 @@ for result in "/var/lib/cni/results/$cni_network-"*-eth0; do
     id=${result##*/"$cni_network"-}
     rm -f "$result" "/var/lib/cni/results/cni-loopback-${id%-eth0}-lo"
 done
-if [ -f "$run/before" ]; then
+if [ -f "$run/before" ] && ! grep -qx "boot $(this_boot)" "$run/before"; then
+    # Directories and settings may be somebody else's by now.
+    echo "the machine has been started again since: look at what $run/before lists, then remove $run" >&2
+    exit 1
+elif [ -f "$run/before" ]; then
     put_sysctls_back
     awk '$1 == "absent" { print $2 }' "$run/before" | while read -r made; do rm -rf --one-file-system "$made"; done
 fi

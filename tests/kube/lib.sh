@@ -66,6 +66,9 @@ processes() {
         ! grep -Eqs '^(etcd|kube|containerd)' "/proc/$pid/comm" || echo "$pid"
     done
 }
+# Of another node than ours: nothing of it is touched.
+foreign_kubelet() { pgrep -x kubelet | while read -r pid; do grep -qszF -e "$run/" "/proc/$pid/cmdline" || echo "$pid"; done; }
+this_boot() { cat /proc/sys/kernel/random/boot_id; }
 # kubelet and a plug-in of the network set these, whatever their settings are.
 sysctls=(vm/overcommit_memory vm/panic_on_oom kernel/panic kernel/panic_on_oops kernel/keys/root_maxkeys
     kernel/keys/root_maxbytes net/ipv4/ip_forward)

@@ -11,6 +11,7 @@ node_ip=${node_ip:-127.0.0.1}
 
 write_before() {
     local key dir
+    echo "boot $(this_boot)"
     for key in "${sysctls[@]}"; do [ ! -r "/proc/sys/$key" ] || echo "sysctl $key $(cat "/proc/sys/$key")"; done
     for dir in /var/log/pods /var/log/containers /var/lib/cni /var/lib/kubelet; do [ -e "$dir" ] || echo "absent $dir"; done
 }
