@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -15,33 +16,92 @@
 #include "server/pod_rows.h"
 #include "server/sources.h"
 
-static int put_container_start(struct buf *out, const char *name, const char *id)
+/* What samples say of one container. */
+struct used {
+    const char *id, *name;
+    uint64_t samples, cpu_ns;
+    bool is_written;
+};
+
+/* A pod's containers: some thousands where one fails all day. */
+struct containers {
+    const struct pod *pod;
+    struct used *used; /* by id and name */
+    size_t used_count;
+};
+
+static int compare_used(const void *left, const void *right)
+{
+    const struct used *a = left, *b = right;
+    int order = strcmp(a->id, b->id);
+    return order ? order : strcmp(a->name, b->name);
+}
+
+static int find_used(const struct pod *pod, struct containers *ret)
+{
+    struct used *used = calloc(pod->row_count + 1, sizeof(*used));
+    size_t kept = 0;
+    if (!used)
+        return -ENOMEM;
+    for (size_t i = 0; i < pod->row_count; i++)
+        used[i] = (struct used){.id = pod->rows[i].values[GROUP_CONTAINER_ID],
+                                .name = pod->rows[i].values[GROUP_CONTAINER],
+                                .samples = pod->rows[i].samples,
+                                .cpu_ns = pod->rows[i].cpu_ns};
+    qsort(used, pod->row_count, sizeof(*used), compare_used);
+    for (size_t i = 0; i < pod->row_count; i++) {
+        if (kept == 0 || compare_used(&used[kept - 1], &used[i]) != 0) {
+            used[kept++] = used[i];
+            continue;
+        }
+        used[kept - 1].samples += used[i].samples;
+        used[kept - 1].cpu_ns += used[i].cpu_ns;
+    }
+    *ret = (struct containers){pod, used, kept};
+    return 0;
+}
+
+/* All that has this id, whatever its name was taken for. */
+static struct used take_used(struct containers *c, const char *id)
+{
+    struct used sum = {.id = id};
+    size_t low = 0, high = c->used_count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (strcmp(c->used[middle].id, id) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (; *id && low < c->used_count && strcmp(c->used[low].id, id) == 0; low++) {
+        sum.samples += c->used[low].samples;
+        sum.cpu_ns += c->used[low].cpu_ns;
+        c->used[low].is_written = true;
+    }
+    return sum;
+}
+
+static int put_start(struct buf *out, const char *name, const char *id)
 {
     const char *before = out->data[out->len - 1] == '[' ? "{" : ",{";
     int r = json_key_string(out, before, "container", name);
     return r == 0 && *id ? json_key_string(out, ",", "id", id) : r;
 }
 
-static int put_container_end(struct buf *out, uint64_t samples, uint64_t cpu_ns)
+static int put_end(struct buf *out, const struct used *used)
 {
-    int r = json_key_u64(out, ",", "samples", samples);
+    int r = json_key_u64(out, ",", "samples", used->samples);
     if (r == 0)
-        r = json_key_u64(out, ",", "cpu_ms", cpu_ns / NS_PER_MS);
+        r = json_key_u64(out, ",", "cpu_ms", used->cpu_ns / NS_PER_MS);
     return r < 0 ? r : buf_puts(out, "}");
 }
 
-static int put_container(const struct pod *pod, const struct kube_container *c, struct buf *out)
+static int put_container(struct containers *all, const struct kube_container *c, struct buf *out)
 {
     static const char *const kinds[] = {"app", "init", "ephemeral", "sandbox"};
     static const char *const states[] = {"unknown", "created", "running", "waiting", "exited"};
-    uint64_t samples = 0, cpu_ns = 0;
-    for (size_t i = 0; i < pod->row_count; i++) {
-        if (!*c->id || strcmp(pod->rows[i].values[GROUP_CONTAINER_ID], c->id) != 0)
-            continue;
-        samples += pod->rows[i].samples;
-        cpu_ns += pod->rows[i].cpu_ns;
-    }
-    int r = put_container_start(out, c->name, c->id);
+    struct used used = take_used(all, c->id);
+    int r = put_start(out, c->name, c->id);
     if (r == 0)
         r = json_key_string(out, ",", "kind", kinds[c->kind]);
     if (r == 0)
@@ -54,7 +114,7 @@ static int put_container(const struct pod *pod, const struct kube_container *c, 
         r = json_key_u64(out, ",", "restarts", c->restarts);
     if (r == 0 && c->started_ms > 0)
         r = json_key_u64(out, ",", "started_ms", (uint64_t)c->started_ms);
-    return r < 0 ? r : put_container_end(out, samples, cpu_ns);
+    return r < 0 ? r : put_end(out, &used);
 }
 
 static bool has_container(const struct kube_object *o, const char *id)
@@ -66,57 +126,40 @@ static bool has_container(const struct kube_object *o, const char *id)
 }
 
 /* Agents know those that have gone, too, and those of pods that had the name before. */
-static int put_told(const struct pod *pod, struct buf *out)
+static int put_told(struct containers *all, struct buf *out)
 {
+    const struct pod *pod = all->pod;
     int r = 0;
     for (size_t i = 0; r == 0 && i < pod->told_count; i++) {
         const struct kube_object *told = &pod->told[i].object;
         for (size_t k = 0; r == 0 && k < told->container_count; k++)
             if (!has_container(pod->object, told->containers[k].id))
-                r = put_container(pod, &told->containers[k], out);
+                r = put_container(all, &told->containers[k], out);
     }
     return r;
-}
-
-static bool is_known(const struct pod *pod, const char *id)
-{
-    bool known = has_container(pod->object, id);
-    for (size_t i = 0; i < pod->told_count && !known; i++)
-        known = has_container(&pod->told[i].object, id);
-    return known;
-}
-
-/* Of a container that only samples tell of. */
-static int put_sampled(const struct pod *pod, size_t first, struct buf *out)
-{
-    const char *id = pod->rows[first].values[GROUP_CONTAINER_ID];
-    const char *name = pod->rows[first].values[GROUP_CONTAINER];
-    uint64_t samples = 0, cpu_ns = 0;
-    for (size_t i = 0; i < pod->row_count; i++) {
-        const struct label_row *row = &pod->rows[i];
-        if (strcmp(row->values[GROUP_CONTAINER_ID], id) != 0 ||
-            strcmp(row->values[GROUP_CONTAINER], name) != 0)
-            continue;
-        if (i < first)
-            return 0; /* it is written already */
-        samples += row->samples;
-        cpu_ns += row->cpu_ns;
-    }
-    int r = put_container_start(out, name, id);
-    return r < 0 ? r : put_container_end(out, samples, cpu_ns);
 }
 
 static int put_containers(const struct pod *pod, struct buf *out)
 {
     const struct kube_object *o = pod->object;
-    int r = buf_puts(out, ",\"containers\":[");
+    struct containers all;
+    int r = find_used(pod, &all);
+    if (r < 0)
+        return r;
+    r = buf_puts(out, ",\"containers\":[");
     for (size_t i = 0; r == 0 && o && i < o->container_count; i++)
-        r = put_container(pod, &o->containers[i], out);
+        r = put_container(&all, &o->containers[i], out);
     if (r == 0)
-        r = put_told(pod, out);
-    for (size_t i = 0; r == 0 && i < pod->row_count; i++)
-        if (!is_known(pod, pod->rows[i].values[GROUP_CONTAINER_ID]))
-            r = put_sampled(pod, i, out);
+        r = put_told(&all, out);
+    for (size_t i = 0; r == 0 && i < all.used_count; i++) {
+        const struct used *used = &all.used[i];
+        if (used->is_written)
+            continue; /* else only samples tell of it */
+        r = put_start(out, used->name, used->id);
+        if (r == 0)
+            r = put_end(out, used);
+    }
+    free(all.used);
     return r < 0 ? r : buf_puts(out, "]");
 }
 

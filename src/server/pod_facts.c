@@ -81,7 +81,7 @@ static int take_pod(void *ctx, const struct store_pod *p)
                                        .owner_kind = "",
                                        .owner = "",
                                        .owner_uid = "",
-                                       .label_count = p->label_count,
+                                       .label_count = f->whole ? p->label_count : 0,
                                        .node = p->node,
                                        .ip = p->ip,
                                        .phase = p->phase,
@@ -98,7 +98,7 @@ static int take_pod(void *ctx, const struct store_pod *p)
     int r = grow(&f->pods, f->count, &f->cap, sizeof(told));
     if (r == 0)
         r = keep_texts(f, texts, ARRAY_LEN(texts));
-    for (size_t i = 0; r == 0 && i < p->label_count; i++)
+    for (size_t i = 0; r == 0 && i < o->label_count; i++)
         r = take_label(f, &p->labels[i]);
     if (r == 0)
         f->pods[f->count++] = told;
@@ -121,7 +121,7 @@ static int take_container(void *ctx, const struct store_container *c)
                                   .last_ms = c->last_ms};
     struct kube_container *k = &told.container;
     const char **const texts[] = {&k->name, &k->image, &k->reason, &k->id, &told.pod_uid};
-    if (!*c->pod_uid)
+    if (!*c->pod_uid || !f->whole)
         return 0;
     int r = grow(&f->told_containers, f->container_count, &f->container_cap, sizeof(told));
     if (r == 0)
@@ -229,14 +229,16 @@ static int join(struct pod_facts *f)
     return 0;
 }
 
-int pod_facts_read(struct api *api, const struct store_query *query, struct pod_facts *ret,
-                   struct err *err)
+int pod_facts_read(struct api *api, const struct store_query *query, bool whole,
+                   struct pod_facts *ret, struct err *err)
 {
     static const struct store_facts fns = {take_pod, take_container};
+    ret->whole = whole;
     int r = api->store->ops->facts(api->store, query, &fns, ret, err);
     if (r == -E2BIG)
-        return err_set(err, r, "more than %u pods; take a shorter range or more filters",
-                       LABEL_ROWS_MAX);
+        return err_set(
+            err, r, "more than %u pods, containers or labels; take a shorter range or more filters",
+            LABEL_ROWS_MAX);
     if (r == 0) {
         keep_latest(ret);
         r = join(ret);

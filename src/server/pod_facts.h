@@ -1,6 +1,7 @@
 /* pod_facts.h: what agents said of pods in a range, in the words the API server's objects have. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -33,10 +34,12 @@ struct pod_facts {
     struct fact_label *labels;
     size_t label_count, label_cap;
     struct strings texts;
+    bool whole; /* with labels and containers */
 };
 
-/* Of pods that the query's filters (node, namespace, pod) mean, each uid and container id as it was
- * told last. `ret` is zeroed, and to be freed also after a failure. */
-int pod_facts_read(struct api *api, const struct store_query *query, struct pod_facts *ret,
-                   struct err *err);
+/* Of pods that the query's filters (node, namespace, pod) mean, each uid as it was told last; if
+ * `whole`, with its labels and containers. `ret` is zeroed, and to be freed also after a failure.
+ */
+int pod_facts_read(struct api *api, const struct store_query *query, bool whole,
+                   struct pod_facts *ret, struct err *err);
 void pod_facts_free(struct pod_facts *facts);

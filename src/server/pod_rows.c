@@ -208,7 +208,7 @@ int pods_read(struct api *api, struct store_query *query, bool containers, struc
     memcpy(query->groups, groups, query->group_count * sizeof(*groups));
     int r = label_rows_read(api, query, &ret->rows, err);
     if (r == 0)
-        r = pod_facts_read(api, query, &ret->facts, err);
+        r = pod_facts_read(api, query, containers, &ret->facts, err);
     if (r < 0)
         return r;
     r = add_rows(ret);
