@@ -27,7 +27,7 @@ struct usage_cgroup {
     uint32_t scan; /* that saw it last */
     unsigned hierarchy;
     uint64_t inode;                     /* there */
-    bool is_new;                        /* it was not there in the scan before */
+    bool is_new;                        /* it began since the scan before */
     bool read;                          /* `previous` is of the scan before */
     bool partial;                       /* some of its processes were not read */
     struct cgroup_id *id;               /* NULL: it is part of its owner */
@@ -60,6 +60,7 @@ struct usage_scanner {
     size_t told_room;
     uint32_t cgroup_count, part_count, process_count; /* of this scan */
     uint64_t dropped;
+    bool whole, was_whole;       /* this scan and the one before saw all cgroups there were */
     int64_t scan_ns, scanned_ns; /* when this one and the one before began; CLOCK_BOOTTIME */
     int64_t tick_ns, to_real_ns;
     uint64_t page_bytes;
@@ -191,11 +192,13 @@ static int note_cgroup(void *ctx, uint64_t inode, const char *path)
     }
     (*(own ? &s->cgroup_count : &s->part_count))++;
     bool was = c && (c->hierarchy != w->hierarchy || c->inode == inode);
+    /* Only of what was looked for is absence known. */
+    bool looked = s->was_whole || (c && c->scan + 1 == s->processes.scan);
     if (!c)
         c = add_cgroup(s, path);
     if (!c || set_id(c, &id, own) < 0)
         return -ENOMEM;
-    c->is_new = !was;
+    c->is_new = !was && looked;
     c->read = c->read && was;
     c->scan = s->processes.scan;
     c->hierarchy = w->hierarchy;
@@ -240,6 +243,7 @@ static int find_cgroups(struct usage_scanner *s, struct err *err)
     HASH_ITER (hh, s->cgroups, c, next)
         if (c->scan != s->processes.scan)
             forget_cgroup(s, c);
+    s->whole = s->dropped == 0;
     return 0;
 }
 
@@ -432,7 +436,7 @@ static void fill_figures(struct usage_scanner *s, struct usage_cgroup *c, struct
     usage_clear(now);
     usage_read_cgroup(s->config.hierarchies, c->path, s->tick_ns, &s->text, now);
     int64_t at = clock_ns(CLOCK_BOOTTIME);
-    bool known = c->read || (c->is_new && s->processes.scan > 1);
+    bool known = c->read || c->is_new;
     r->time_ns = at + s->to_real_ns;
     r->span_ns = !known ? 0 : at - (c->read ? c->read_ns : s->scanned_ns);
     if (r->span_ns > 0)
@@ -499,6 +503,8 @@ int usage_scan(struct usage_scanner *scanner, usage_fn fn, void *ctx, struct err
 {
     struct usage_scanner *s = scanner;
     s->dropped = 0;
+    s->was_whole = s->whole;
+    s->whole = false;
     s->processes.scan++;
     s->scanned_ns = s->scan_ns;
     s->scan_ns = clock_ns(CLOCK_BOOTTIME);

@@ -417,6 +417,15 @@ static void a_pods_traffic_is_that_of_its_own_network(void **state)
     free_kit(&k);
 }
 
+static void remove_unit(const struct temp_dir *dir, unsigned unit)
+{
+    char path[64], procs[96];
+    snprintf(path, sizeof(path), "unified/system.slice/u%u.service", unit);
+    snprintf(procs, sizeof(procs), "%s/cgroup.procs", path);
+    remove_file(dir, procs);
+    assert_int_equal(unlinkat(dir->fd, path, AT_REMOVEDIR), 0);
+}
+
 static void beyond_the_limits_it_is_counted(void **state)
 {
     struct kit k;
@@ -432,14 +441,8 @@ static void beyond_the_limits_it_is_counted(void **state)
     free_kit(&k);
 
     make_kit(&k, *state);
-    for (unsigned i = 1; i < 10; i++) {
-        snprintf(path, sizeof(path), "unified/system.slice/u%u.service", i);
-        struct temp_dir *dir = *state;
-        char procs[96];
-        snprintf(procs, sizeof(procs), "%s/cgroup.procs", path);
-        remove_file(dir, procs);
-        assert_int_equal(unlinkat(dir->fd, path, AT_REMOVEDIR), 0);
-    }
+    for (unsigned i = 1; i < 10; i++)
+        remove_unit(*state, i);
     for (unsigned i = 0; i < 9; i++) {
         write_process(*state, 70 + i, 1, 5, 1);
         snprintf(text + strlen(text), sizeof(text) - strlen(text), "%u\n", 70 + i);
@@ -449,6 +452,40 @@ static void beyond_the_limits_it_is_counted(void **state)
     assert_int_equal(k.process_count, 8);
     assert_int_equal(usage_scan_dropped(k.scanner), 1);
     assert_true(k.readings[0].figures[USAGE_rss_bytes] == USAGE_UNKNOWN);
+    free_kit(&k);
+}
+
+static unsigned unit_of(const char *path)
+{
+    unsigned unit = 99;
+    assert_int_equal(sscanf(path, "/system.slice/u%u.service", &unit), 1);
+    assert_in_range(unit, 0, 9);
+    return unit;
+}
+
+/* What it counts is of all its life. */
+static void what_the_limits_hid_before_is_not_new(void **state)
+{
+    struct kit k;
+    char path[64];
+    bool told[10] = {false};
+    make_kit(&k, *state);
+    for (unsigned i = 0; i < 10; i++) {
+        snprintf(path, sizeof(path), "unified/system.slice/u%u.service/cgroup.procs", i);
+        write_file(*state, path, "");
+    }
+    scan(&k);
+    for (unsigned i = 0; i < 8; i++)
+        told[unit_of(k.paths[i])] = true;
+    remove_unit(*state, unit_of(k.paths[0]));
+    remove_unit(*state, unit_of(k.paths[1]));
+    scan(&k);
+    assert_int_equal(k.count, 8);
+    for (unsigned i = 0; i < 8; i++)
+        assert_int_equal(k.readings[i].span_ns > 0, told[unit_of(k.paths[i])]);
+    scan(&k);
+    for (unsigned i = 0; i < 8; i++)
+        assert_true(k.readings[i].span_ns > 0);
     free_kit(&k);
 }
 
@@ -469,6 +506,7 @@ int main(void)
         IN_A_TEMP_DIR(what_may_not_be_read_is_unknown_and_not_0),
         IN_A_TEMP_DIR(a_pods_traffic_is_that_of_its_own_network),
         IN_A_TEMP_DIR(beyond_the_limits_it_is_counted),
+        IN_A_TEMP_DIR(what_the_limits_hid_before_is_not_new),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
