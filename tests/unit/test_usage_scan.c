@@ -417,6 +417,64 @@ static void a_pods_traffic_is_that_of_its_own_network(void **state)
     free_kit(&k);
 }
 
+static void write_network(const struct temp_dir *dir, unsigned pid, unsigned rx, unsigned tx)
+{
+    char path[64], text[256];
+    snprintf(path, sizeof(path), "proc/%u/net/dev", pid);
+    snprintf(text, sizeof(text), NET_DEV, rx, tx);
+    write_file(dir, path, text);
+}
+
+static void a_network_that_is_met_late_counts_from_then_on(void **state)
+{
+    struct kit k;
+    make_kit(&k, *state);
+    write_file(*state, "memory/docker/" ID "/cgroup.procs", "50\n");
+    write_process(*state, 50, 1, 5, 1);
+    scan(&k);
+    write_network(*state, 50, 1000, 2000); /* it could not be read before */
+    scan(&k);
+    assert_true(k.readings[0].network != 0);
+    assert_true(k.readings[0].figures[USAGE_net_rx_bytes] == USAGE_UNKNOWN);
+    assert_true(k.readings[0].figures[USAGE_net_tx_bytes] == USAGE_UNKNOWN);
+    write_network(*state, 50, 1007, 2009);
+    scan(&k);
+    assert_int_equal(k.readings[0].figures[USAGE_net_rx_bytes], 7);
+    assert_int_equal(k.readings[0].figures[USAGE_net_tx_bytes], 9);
+    free_kit(&k);
+}
+
+static void a_network_that_is_new_counts_from_its_beginning(void **state)
+{
+    struct kit k;
+    make_kit(&k, *state);
+    scan(&k);
+    write_file(*state, "memory/docker/" ID "/cgroup.procs", "50\n");
+    write_process(*state, 50, 1, now_ticks() + 1, 1);
+    write_network(*state, 50, 1000, 2000);
+    scan(&k);
+    assert_int_equal(k.readings[0].figures[USAGE_net_rx_bytes], 1000);
+    assert_int_equal(k.readings[0].figures[USAGE_net_tx_bytes], 2000);
+    free_kit(&k);
+}
+
+static void another_process_tells_the_network_when_the_first_has_gone(void **state)
+{
+    struct kit k;
+    make_kit(&k, *state);
+    write_file(*state, "memory/docker/" ID "/cgroup.procs", "50\n51\n");
+    write_process(*state, 50, 1, 5, 1);
+    write_process(*state, 51, 1, 5, 1);
+    write_network(*state, 51, 1000, 2000);
+    scan(&k);
+    assert_true(k.readings[0].network != 0);
+    write_network(*state, 51, 1001, 2002);
+    scan(&k);
+    assert_int_equal(k.readings[0].figures[USAGE_net_rx_bytes], 1);
+    assert_int_equal(k.readings[0].figures[USAGE_net_tx_bytes], 2);
+    free_kit(&k);
+}
+
 static void remove_unit(const struct temp_dir *dir, unsigned unit)
 {
     char path[64], procs[96];
@@ -505,6 +563,9 @@ int main(void)
         IN_A_TEMP_DIR(a_process_counts_from_its_start_or_not_before_it_was_seen),
         IN_A_TEMP_DIR(what_may_not_be_read_is_unknown_and_not_0),
         IN_A_TEMP_DIR(a_pods_traffic_is_that_of_its_own_network),
+        IN_A_TEMP_DIR(a_network_that_is_met_late_counts_from_then_on),
+        IN_A_TEMP_DIR(a_network_that_is_new_counts_from_its_beginning),
+        IN_A_TEMP_DIR(another_process_tells_the_network_when_the_first_has_gone),
         IN_A_TEMP_DIR(beyond_the_limits_it_is_counted),
         IN_A_TEMP_DIR(what_the_limits_hid_before_is_not_new),
     };
