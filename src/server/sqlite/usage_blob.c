@@ -16,22 +16,6 @@
 #define MARK_NETWORK (2ull << WIRE_USAGE_COUNT)
 #define MARKS_ALL    ((4ull << WIRE_USAGE_COUNT) - 1)
 
-static uint64_t zigzag(uint64_t difference)
-{
-    int64_t v = (int64_t)difference;
-    return ((uint64_t)v << 1) ^ (uint64_t)(v >> 63);
-}
-
-static uint64_t unzigzag(uint64_t v)
-{
-    return (v >> 1) ^ -(v & 1);
-}
-
-static uint64_t code_of(uint64_t figure)
-{
-    return figure == WIRE_UNKNOWN ? 0 : figure + 1;
-}
-
 static uint64_t expected(const struct usage_row *before, unsigned figure)
 {
     if (figure >= WIRE_USAGE_COUNTER_COUNT || before->figures[figure] == WIRE_UNKNOWN)
@@ -52,14 +36,14 @@ static uint8_t *put_row(const struct usage_row *row, const struct usage_row *bef
         if (row->figures[i] != expected(before, i))
             marks |= 1ull << i;
     at = varint_put(at, row->time_ms - before->time_ms);
-    at = varint_put(at, zigzag(row->span_us - before->span_us));
+    at = varint_put(at, varint_zigzag(row->span_us - before->span_us));
     at = varint_put(at, marks);
     for (unsigned i = 0; i < WIRE_USAGE_COUNT; i++) {
-        uint64_t code = code_of(row->figures[i]);
+        uint64_t code = usage_figure_code(row->figures[i]);
         if (!(marks & 1ull << i))
             continue;
         if (i >= WIRE_USAGE_COUNTER_COUNT)
-            code = zigzag(code - code_of(before->figures[i]));
+            code = varint_zigzag(code - usage_figure_code(before->figures[i]));
         at = varint_put(at, code);
     }
     if (marks & MARK_SUMMED)
@@ -86,11 +70,8 @@ static bool get_figure(const uint8_t **at, const uint8_t *end, const struct usag
     if (!varint_get(at, end, &code))
         return false;
     if (figure >= WIRE_USAGE_COUNTER_COUNT)
-        code = unzigzag(code) + code_of(before->figures[figure]);
-    if (code > (uint64_t)INT64_MAX + 1)
-        return false;
-    *ret = code ? code - 1 : WIRE_UNKNOWN;
-    return true;
+        code = varint_unzigzag(code) + usage_figure_code(before->figures[figure]);
+    return usage_figure_of_code(code, ret);
 }
 
 static bool get_row(const uint8_t **at, const uint8_t *end, const struct usage_row *before,
@@ -103,7 +84,7 @@ static bool get_row(const uint8_t **at, const uint8_t *end, const struct usage_r
         !varint_get(at, end, &span) || !varint_get(at, end, &marks) || marks > MARKS_ALL)
         return false;
     row->time_ms += time_ms;
-    row->span_us += unzigzag(span);
+    row->span_us += varint_unzigzag(span);
     if (row->span_us > INT64_MAX / 1000)
         return false;
     for (unsigned i = 0; i < WIRE_USAGE_COUNT; i++) {

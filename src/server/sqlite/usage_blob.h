@@ -19,6 +19,7 @@
  * older blob has no bit for is as expected of it: 0. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -48,3 +49,18 @@ int usage_blob_decode(const void *bytes, size_t len, uint64_t seed, struct usage
 
 /* The check of the rows' bytes, for tests that make damaged ones with a good check. */
 uint16_t usage_blob_check(const void *bytes, size_t len, uint64_t seed);
+
+/* A figure as a number: 0 for what is not known. Of a list of processes, too. */
+static inline uint64_t usage_figure_code(uint64_t figure)
+{
+    return figure == WIRE_UNKNOWN ? 0 : figure + 1;
+}
+
+/* False: there is no such figure. */
+static inline bool usage_figure_of_code(uint64_t code, uint64_t *ret)
+{
+    if (code > (uint64_t)INT64_MAX + 1)
+        return false;
+    *ret = code ? code - 1 : WIRE_UNKNOWN;
+    return true;
+}

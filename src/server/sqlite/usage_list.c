@@ -12,11 +12,6 @@
 #define MINUTE_MS   60000u
 #define ROW_NUMBERS 9
 
-static uint64_t code_of(uint64_t figure)
-{
-    return figure == WIRE_UNKNOWN ? 0 : figure + 1;
-}
-
 size_t usage_list_encode(const struct usage_list *list, uint64_t seed, uint8_t *to)
 {
     uint8_t *at = to + CHECK_BYTES;
@@ -28,10 +23,10 @@ size_t usage_list_encode(const struct usage_list *list, uint64_t seed, uint8_t *
                                                r->start_ms,
                                                r->exe,
                                                r->command,
-                                               code_of(r->cpu_user_ns),
-                                               code_of(r->cpu_system_ns),
-                                               code_of(r->rss_bytes),
-                                               code_of(r->virtual_bytes)};
+                                               usage_figure_code(r->cpu_user_ns),
+                                               usage_figure_code(r->cpu_system_ns),
+                                               usage_figure_code(r->rss_bytes),
+                                               usage_figure_code(r->virtual_bytes)};
         for (unsigned n = 0; n < ROW_NUMBERS; n++)
             at = varint_put(at, numbers[n]);
     }
@@ -44,10 +39,7 @@ size_t usage_list_encode(const struct usage_list *list, uint64_t seed, uint8_t *
 static bool get_figure(const uint8_t **at, const uint8_t *end, uint64_t *ret)
 {
     uint64_t code;
-    if (!varint_get(at, end, &code) || code > (uint64_t)INT64_MAX + 1)
-        return false;
-    *ret = code ? code - 1 : WIRE_UNKNOWN;
-    return true;
+    return varint_get(at, end, &code) && usage_figure_of_code(code, ret);
 }
 
 static bool get_row(const uint8_t **at, const uint8_t *end, struct usage_list_row *r)
