@@ -91,6 +91,35 @@ static void a_container_that_does_nothing_takes_5_bytes_a_reading(void **state)
     assert_in_range(lengths[1] - lengths[0], 1, 5);
 }
 
+/* Bits of figures that were not there yet when a blob was made are 0. */
+static void what_a_blob_does_not_say_is_not_known_of_gauges(void **state)
+{
+    struct usage_row back[USAGE_BLOB_MAX_ROWS];
+    /* 1 ms; 1 us; summed, network, cpu_user_ns; these, then the same again but for the time. */
+    const uint8_t body[] = {1, 2, 1 | 2 | 4, 8, 5, 6, 1, 0, 0};
+    uint8_t bytes[2 + sizeof(body)];
+    uint16_t check = usage_blob_check(body, sizeof(body), SEED);
+    size_t count;
+    bytes[0] = (uint8_t)check;
+    bytes[1] = (uint8_t)(check >> 8);
+    memcpy(bytes + 2, body, sizeof(body));
+    assert_int_equal(usage_blob_decode(bytes, sizeof(bytes), SEED, back, &count, NULL), 0);
+    assert_int_equal(count, 2);
+    for (uint32_t i = 0; i < 2; i++) {
+        assert_int_equal(back[i].time_ms, 1 + i);
+        assert_int_equal(back[i].span_us, 1);
+        assert_int_equal(back[i].summed, 5);
+        assert_int_equal(back[i].network, 6);
+        assert_int_equal(back[i].figures[WIRE_USAGE_cpu_user_ns], i ? 0 : 7);
+        assert_int_equal(back[i].figures[WIRE_USAGE_net_tx_bytes], 0);
+        for (unsigned f = WIRE_USAGE_COUNTER_COUNT; f < WIRE_USAGE_COUNT; f++)
+            assert_true(back[i].figures[f] == WIRE_UNKNOWN);
+    }
+    uint8_t again[2 + 2 * USAGE_BLOB_ROW_BYTES];
+    assert_int_equal(usage_blob_encode(back, 2, SEED, again), sizeof(bytes));
+    assert_memory_equal(again, bytes, sizeof(bytes));
+}
+
 /* With a check that fits, too: whatever the disk made of it, it is rows or it is refused. */
 static void no_damaged_byte_is_believed_or_fatal(void **state)
 {
@@ -394,6 +423,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_come_back_as_they_went_in),
         cmocka_unit_test(a_container_that_does_nothing_takes_5_bytes_a_reading),
+        cmocka_unit_test(what_a_blob_does_not_say_is_not_known_of_gauges),
         cmocka_unit_test(no_damaged_byte_is_believed_or_fatal),
         IN_A_STORE(a_reading_is_found_with_what_is_not_known),
         IN_A_STORE(samples_are_what_they_were),
