@@ -249,42 +249,6 @@ static void filters_choose(void **state)
     }
 }
 
-/* As agents send them: windows of 30 s, two in a minute, and one that ends with the day. */
-static void windows_of_a_minute_and_of_two_days_are_told_in_order(void **state)
-{
-    _cleanup_(buf_free) struct buf text = {0};
-    struct batch_usage usage[3];
-    struct batch b = sample_usage_batch;
-    int64_t midnight = (1790000040 / DAY + 1) * DAY * NS;
-    b.usage = usage;
-    b.usage_count = 3;
-    b.usage_processes = NULL;
-    b.usage_process_count = b.sample_count = 0;
-    for (unsigned window = 0; window < 3; window++) {
-        static const unsigned order[] = {1, 2, 0};
-        b.seq = 100 + window;
-        /* From 45 s before midnight on; not in the order they were taken. */
-        b.start_ns = midnight + ((int64_t)order[window] * 30 - 45) * NS;
-        b.end_ns = b.start_ns + 30 * NS;
-        for (unsigned i = 0; i < 3; i++) {
-            usage[i] = sample_usage_batch.usage[1];
-            usage[i].time_ns = b.start_ns + (5 + (int64_t)(2 - i) * 10) * NS;
-            usage[i].figures[WIRE_USAGE_threads] = order[window] * 3 + 2 - i;
-        }
-        kit_ingest(*state, &b);
-    }
-    struct store_query q = kit_query();
-    const char *at = ask(*state, &q, &text);
-    for (unsigned i = 0; i < 9; i++) {
-        char want[64];
-        snprintf(want, sizeof(want), " 17 18 %u\n", i);
-        at = strstr(at, want);
-        assert_non_null(at);
-        at += strlen(want);
-    }
-    assert_string_equal(at, "");
-}
-
 static void another_set_of_labels_is_another_series(void **state)
 {
     _cleanup_(buf_free) struct buf text = {0};
@@ -324,6 +288,56 @@ static const char *ask_processes(struct kit *kit, const struct store_query *q, s
         fail_msg("%s", err.text);
     assert_int_equal(buf_append(to, "", 1), 0);
     return (const char *)to->data;
+}
+
+/* As agents send them: windows of 30 s, two in a minute, and one that ends with the day. */
+static void windows_of_a_minute_and_of_two_days_are_told_in_order(void **state)
+{
+    _cleanup_(buf_free) struct buf text = {0};
+    struct batch_usage usage[3];
+    struct batch_usage_process processes[3];
+    struct batch b = sample_usage_batch;
+    int64_t midnight = (1790000040 / DAY + 1) * DAY * NS;
+    b.usage = usage;
+    b.usage_count = 3;
+    b.usage_processes = processes;
+    b.usage_process_count = 3;
+    b.sample_count = 0;
+    for (unsigned window = 0; window < 3; window++) {
+        static const unsigned order[] = {1, 2, 0};
+        b.seq = 100 + window;
+        /* From 45 s before midnight on; not in the order they were taken. */
+        b.start_ns = midnight + ((int64_t)order[window] * 30 - 45) * NS;
+        b.end_ns = b.start_ns + 30 * NS;
+        for (unsigned i = 0; i < 3; i++) {
+            usage[i] = sample_usage_batch.usage[1];
+            usage[i].time_ns = b.start_ns + (5 + (int64_t)(2 - i) * 10) * NS;
+            usage[i].figures[WIRE_USAGE_threads] = order[window] * 3 + 2 - i;
+            processes[i] = sample_usage_batch.usage_processes[1];
+            processes[i].usage = i;
+            processes[i].pid = order[window] * 3 + 2 - i;
+        }
+        kit_ingest(*state, &b);
+    }
+    struct store_query q = kit_query();
+    const char *at = ask(*state, &q, &text);
+    for (unsigned i = 0; i < 9; i++) {
+        char want[64];
+        snprintf(want, sizeof(want), " 17 18 %u\n", i);
+        at = strstr(at, want);
+        assert_non_null(at);
+        at += strlen(want);
+    }
+    assert_string_equal(at, "");
+    /* Of each day's last minute its last list, whatever came last. */
+    for (unsigned day = 0; day < 2; day++) {
+        char want[128];
+        q.start_ms = midnight / 1000000 - (day ? 0 : 60000);
+        q.end_ms = q.start_ms + 60000;
+        snprintf(want, sizeof(want), "/system.slice/burner.service %lld 10000000 | %u ",
+                 (long long)(midnight / 1000000 + (day ? 40000 : -10000)), day ? 8 : 3);
+        assert_ptr_equal(strstr(ask_processes(*state, &q, &text), want), text.data);
+    }
 }
 
 static void the_minutes_last_list_of_processes_is_kept_most_cpu_first(void **state)
