@@ -336,7 +336,8 @@ static void windows_of_a_minute_and_of_two_days_are_told_in_order(void **state)
         q.end_ms = q.start_ms + 60000;
         snprintf(want, sizeof(want), "/system.slice/burner.service %lld 10000000 | %u ",
                  (long long)(midnight / 1000000 + (day ? 40000 : -10000)), day ? 8 : 3);
-        assert_ptr_equal(strstr(ask_processes(*state, &q, &text), want), text.data);
+        const char *got = ask_processes(*state, &q, &text);
+        assert_ptr_equal(strstr(got, want), got);
     }
 }
 
@@ -366,6 +367,54 @@ static void the_minutes_last_list_of_processes_is_kept_most_cpu_first(void **sta
     q.end_ms = 1790000039999;
     assert_string_equal(ask_processes(*state, &q, &text), "");
     assert_string_equal(ask(*state, &q, &text), FIRST);
+}
+
+/* One minute after the other, of a cgroup among others that are not asked for, or alone. */
+static void of_a_range_the_last_list_is_told(void **state)
+{
+    _cleanup_(buf_free) struct buf text = {0};
+    struct kit *kit = *state;
+    struct batch b = sample_usage_batch;
+    struct batch_usage usage = sample_usage_batch.usage[1];
+    struct batch_usage_process process = sample_usage_batch.usage_processes[1];
+    process.usage = 0;
+    b.sample_count = 0;
+    b.usage = &usage;
+    b.usage_processes = &process;
+    b.usage_count = b.usage_process_count = 1;
+    for (unsigned others = 0; others < 20; others += 19) {
+        for (unsigned i = 0; i < others; i++) {
+            char label[16];
+            const char *strings[32];
+            assert_in_range(b.string_count, 12, ARRAY_LEN(strings));
+            memcpy(strings, sample_usage_batch.strings, b.string_count * sizeof(*strings));
+            snprintf(label, sizeof(label), "other-%u", i);
+            strings[11] = label; /* the unit's name */
+            b.strings = strings;
+            b.seq++;
+            kit_ingest(kit, &b);
+        }
+        b.strings = sample_usage_batch.strings;
+        for (unsigned minute = 0; minute < 3; minute++) {
+            b.seq++;
+            b.start_ns = sample_usage_batch.start_ns + minute * 60 * NS;
+            b.end_ns = b.start_ns + 30 * NS;
+            usage.time_ns = b.start_ns;
+            process.pid = 50 + others + minute;
+            kit_ingest(kit, &b);
+        }
+        for (unsigned minute = 0; minute < 3; minute++) {
+            struct store_query q = kit_query();
+            char want[128];
+            kit_filter(&q, "unit", "burner.service");
+            q.end_ms = b.start_ns / 1000000 + 1 - (2 - minute) * 60000ll;
+            snprintf(want, sizeof(want), "/system.slice/burner.service %lld 10000000 | %u ",
+                     (long long)q.end_ms - 1, 50 + others + minute);
+            const char *got = ask_processes(kit, &q, &text);
+            assert_ptr_equal(strstr(got, want), got);
+            assert_string_equal(strchr(got, '\n'), "\n");
+        }
+    }
 }
 
 static void a_list_comes_back_or_is_refused(void **state)
@@ -448,6 +497,7 @@ int main(void)
         IN_A_STORE(another_set_of_labels_is_another_series),
         cmocka_unit_test(a_list_comes_back_or_is_refused),
         IN_A_STORE(the_minutes_last_list_of_processes_is_kept_most_cpu_first),
+        IN_A_STORE(of_a_range_the_last_list_is_told),
         IN_A_STORE(whoever_asks_may_stop),
         IN_A_STORE(usage_goes_with_its_day),
     };

@@ -26,7 +26,7 @@ struct match {
     uint32_t id, node, cgroup;
     uint8_t *packed; /* labels, as the day has them */
     size_t packed_len;
-    bool named;
+    bool named, told;         /* told: its last list was given */
     struct store_usage usage; /* its texts lie in the day's lookup */
     struct store_label *labels;
 };
@@ -37,7 +37,7 @@ struct day {
     struct lookup lookup;
     struct key_filters filters;
     struct match *matches;
-    size_t count, cap;
+    size_t count, cap, told;
     uint32_t series_count, row_of_size;
     uint32_t *row_of;        /* by series: row of `matches` + 1 */
     int type;                /* SAMPLE_USAGE or SAMPLE_PROCESSES */
@@ -220,6 +220,8 @@ static int give_list(struct day *d, struct match *m, uint32_t t, const void *dat
     m->usage.span_us = d->list->span_us;
     m->usage.processes = d->processes;
     m->usage.process_count = d->list->count;
+    m->told = true;
+    d->told++;
     return r < 0 ? r : d->fn(d->ctx, &m->usage);
 }
 
@@ -231,8 +233,10 @@ static int give_step(struct day *d, sqlite3_stmt *stmt, struct err *err)
     if (t < 0 || t >= MINUTES_PER_DAY || series < 0 || series >= d->row_of_size ||
         !d->row_of[series])
         return 0;
-    const void *data = sqlite3_column_blob(stmt, 2);
     struct match *m = &d->matches[d->row_of[series] - 1];
+    if (m->told)
+        return 0;
+    const void *data = sqlite3_column_blob(stmt, 2);
     size_t len = (size_t)sqlite3_column_bytes(stmt, 2);
     int r = d->type == SAMPLE_USAGE ? give_blob(d, m, (uint32_t)t, data ? data : "", len, &why)
                                     : give_list(d, m, (uint32_t)t, data ? data : "", len, &why);
@@ -248,16 +252,42 @@ static int give_step(struct day *d, sqlite3_stmt *stmt, struct err *err)
 static int give_steps(struct day *d, sqlite3_stmt *stmt, struct err *err)
 {
     int r = 0;
-    while (r == 0 && (r = db_step(stmt, err)) > 0)
+    while (r == 0 && d->told < d->count && (r = db_step(stmt, err)) > 0)
         r = give_step(d, stmt, err);
     sqlite3_reset(stmt);
     return r;
 }
 
+static int give_walk(struct day *d, sqlite3_stmt *stmt, int64_t first, int64_t last,
+                     struct err *err)
+{
+    sqlite3_bind_int64(stmt, 2, first);
+    sqlite3_bind_int64(stmt, 3, last);
+    return give_steps(d, stmt, err);
+}
+
+static int give_looks(struct day *d, sqlite3_stmt *stmt, int64_t first, int64_t last,
+                      struct err *err)
+{
+    int r = 0;
+    for (int64_t n = first; r == 0 && n <= last; n++)
+        for (size_t i = 0; r == 0 && i < d->count; i++) {
+            if (d->matches[i].told)
+                continue;
+            sqlite3_bind_int64(stmt, 2, d->type == SAMPLE_USAGE ? n : last - (n - first));
+            sqlite3_bind_int64(stmt, 3, d->matches[i].id);
+            r = give_steps(d, stmt, err);
+        }
+    return r;
+}
+
+/* Of lists of processes only each series' last is told: they are read from the end. */
 static int give_day(struct day *d, struct err *err)
 {
     static const char walk[] =
         "SELECT t, series, data FROM sample WHERE type=?1 AND t>=?2 AND t<=?3";
+    static const char walk_back[] =
+        "SELECT t, series, data FROM sample WHERE type=?1 AND t>=?2 AND t<=?3 ORDER BY t DESC";
     static const char look[] =
         "SELECT t, series, data FROM sample WHERE type=?1 AND t=?2 AND series=?3";
     int64_t first = d->from_ms / MS_PER_MINUTE, last = (d->to_ms - 1) / MS_PER_MINUTE;
@@ -265,22 +295,12 @@ static int give_day(struct day *d, struct err *err)
     _cleanup_stmt_ sqlite3_stmt *stmt = NULL;
     if (d->count == 0)
         return 0;
-    int r = db_prepare(d->reader->db, seek ? look : walk, &stmt, err);
+    const char *sql = seek ? look : d->type == SAMPLE_USAGE ? walk : walk_back;
+    int r = db_prepare(d->reader->db, sql, &stmt, err);
     if (r < 0)
         return r;
     sqlite3_bind_int64(stmt, 1, d->type);
-    if (!seek) {
-        sqlite3_bind_int64(stmt, 2, first);
-        sqlite3_bind_int64(stmt, 3, last);
-        return give_steps(d, stmt, err);
-    }
-    for (int64_t t = first; r == 0 && t <= last; t++)
-        for (size_t i = 0; r == 0 && i < d->count; i++) {
-            sqlite3_bind_int64(stmt, 2, t);
-            sqlite3_bind_int64(stmt, 3, d->matches[i].id);
-            r = give_steps(d, stmt, err);
-        }
-    return r;
+    return seek ? give_looks(d, stmt, first, last, err) : give_walk(d, stmt, first, last, err);
 }
 
 /* ---- days */
@@ -329,9 +349,10 @@ static int ask(struct store *store, int type, const struct store_query *query, s
         return 0;
     int r = days_list(s->days, day_of_ms(start_ms), day_of_ms(end_ms - 1), &days, &count, err);
     for (size_t i = 0; r == 0 && i < count; i++) {
-        int64_t day_ms = days[i] * MS_PER_DAY;
+        /* Of processes the last are wanted, and those before them found to be older at once. */
+        int64_t day = days[type == SAMPLE_USAGE ? i : count - 1 - i], day_ms = day * MS_PER_DAY;
         _cleanup_(day_free) struct day d = {
-            .s = s, .type = type, .number = days[i], .fn = fn, .ctx = ctx};
+            .s = s, .type = type, .number = day, .fn = fn, .ctx = ctx};
         d.from_ms = start_ms > day_ms ? start_ms - day_ms : 0;
         d.to_ms = end_ms - day_ms < MS_PER_DAY ? end_ms - day_ms : MS_PER_DAY;
         r = try_day(&d, query, err);
