@@ -11,6 +11,7 @@
 #include "server/exchange.h"
 #include "server/json.h"
 #include "server/map64.h"
+#include "server/names.h"
 #include "server/store.h"
 #include "wire/format.h"
 
@@ -155,11 +156,14 @@ static int put_list(const struct list *list, const struct store_query *query, st
 void api_get_usage_processes(struct api *api, const struct request *request, struct reply *reply)
 {
     _cleanup_(query_free) struct query query = {0};
+    _cleanup_(names_free) struct names *names = NULL;
     _cleanup_(list_free) struct list list = {0};
     struct err err = {0};
     if (api_read_usage_query(request, &query, reply) < 0)
         return;
-    int r = api->store->ops->usage_processes(api->store, &query.store, take_usage, &list, &err);
+    int r = api_name_usage(api, &query.store, &names, &err);
+    if (r == 0)
+        r = api->store->ops->usage_processes(api->store, &query.store, take_usage, &list, &err);
     if (r == -E2BIG) {
         reply_error(reply, 400, "more than %u containers and units; take more filters", MAX_SERIES);
         return;
