@@ -109,15 +109,18 @@ static uint64_t known(uint64_t value)
     return value > INT64_MAX ? WIRE_UNKNOWN : value;
 }
 
-/* Whole command lines must not make a batch too large to be sent. */
+/* Whole command lines must not make a batch too large to be sent: one for which there is no room is
+ * left empty. */
 static int add_command(struct usage_rows *u, const char *command, uint32_t *ret)
 {
-    size_t before = u->strings->bytes;
-    if (u->command_bytes + strlen(command) > COMMAND_BYTES_MAX)
-        return -ENOSPC;
-    int r = strings_add(u->strings, command, ret);
-    u->command_bytes += u->strings->bytes - before;
-    return r;
+    struct strings *s = u->strings;
+    size_t before = s->bytes, max = s->max_bytes, room = COMMAND_BYTES_MAX - u->command_bytes;
+    if (!max || max - before > room)
+        s->max_bytes = before + room;
+    int r = strings_add(s, command, ret);
+    s->max_bytes = max;
+    u->command_bytes += s->bytes - before;
+    return r == -EFBIG ? strings_add(s, "", ret) : r;
 }
 
 static int add_process(struct usage_rows *u, const struct usage_log *log,

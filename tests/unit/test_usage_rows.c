@@ -214,6 +214,32 @@ static void what_comes_too_late_for_its_window_is_counted(void **state)
     assert_int_equal(kit.counters.usage_dropped, 1);
 }
 
+/* So that the batch can be sent: but one that is there already takes no room. */
+static void command_lines_beyond_4_mib_are_left_empty(void **state)
+{
+    size_t len = 3u << 20;
+    _cleanup_free_ char *large = malloc(len + 1), *other = malloc(len + 1);
+    assert_true(large && other);
+    memset(large, 'a', len);
+    memset(other, 'b', len);
+    large[len] = other[len] = 0;
+    read_one(0, CRON_CGROUP, START, 10, large);
+    read_one(0, WEB_CGROUP, START, 10, other);
+    read_one(1, CRON_CGROUP, START + 10, 10, large);
+    read_one(1, WEB_CGROUP, START + 10, 10, "small");
+    build();
+    assert_int_equal(kit.batch.usage_count, 4);
+    assert_int_equal(kit.batch.usage_process_count, 4);
+    const struct batch_usage_process *p = kit.batch.usage_processes;
+    assert_string_equal(text(p[0].command), large);
+    assert_string_equal(text(p[1].command), "");
+    assert_string_equal(text(p[1].exe), "/bin/x");
+    assert_int_equal(p[2].command, p[0].command);
+    assert_string_equal(text(p[3].command), "small");
+    assert_int_equal(kit.counters.usage_dropped, 0);
+    assert_int_equal(kit.strings.max_bytes, 0);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, make_kit, free_kit)
@@ -222,6 +248,7 @@ int main(void)
         T(what_an_unwanted_pod_used_is_left_out),
         T(a_cgroup_has_one_set_of_labels),
         T(what_comes_too_late_for_its_window_is_counted),
+        T(command_lines_beyond_4_mib_are_left_empty),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
