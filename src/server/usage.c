@@ -7,7 +7,6 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
-#include "base/log.h"
 #include "base/strings.h"
 #include "server/api_internal.h"
 #include "server/exchange.h"
@@ -278,16 +277,11 @@ void api_get_usage(struct api *api, const struct request *request, struct reply 
     int r = api_name_usage(api, &query.store, &names, &err);
     if (r == 0)
         r = api->store->ops->usage(api->store, &query.store, take_usage, &list, &err);
-    if (r == -E2BIG) {
-        reply_error(reply, 400, "more than %u readings; take a shorter range or more filters",
-                    MAX_READINGS);
-        return;
-    }
+    if (r == -E2BIG)
+        err_set(&err, r, "more than %u readings; take a shorter range or more filters",
+                MAX_READINGS);
     if (r < 0) {
-        if (!err.text[0])
-            err_errno(&err, r, "reading usage");
-        log_err("usage not told: %s", err.text);
-        reply_failure(reply, r, &err);
+        api_reply_failure(reply, "usage not told", r, &err);
         return;
     }
     if (list.count)

@@ -6,7 +6,6 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
-#include "base/log.h"
 #include "server/api_internal.h"
 #include "server/exchange.h"
 #include "server/json.h"
@@ -164,15 +163,10 @@ void api_get_usage_processes(struct api *api, const struct request *request, str
     int r = api_name_usage(api, &query.store, &names, &err);
     if (r == 0)
         r = api->store->ops->usage_processes(api->store, &query.store, take_usage, &list, &err);
-    if (r == -E2BIG) {
-        reply_error(reply, 400, "more than %u containers and units; take more filters", MAX_SERIES);
-        return;
-    }
+    if (r == -E2BIG)
+        err_set(&err, r, "more than %u containers and units; take more filters", MAX_SERIES);
     if (r < 0) {
-        if (!err.text[0])
-            err_errno(&err, r, "listing processes");
-        log_err("processes of containers not listed: %s", err.text);
-        reply_failure(reply, r, &err);
+        api_reply_failure(reply, "processes of containers not listed", r, &err);
         return;
     }
     if (list.count)
