@@ -97,19 +97,25 @@ static int give_sandbox(struct bounds *b, const Cri__PodSandbox *sandbox, const 
     return r < 0 ? r : bounds_give_container(b, &container);
 }
 
-/* A pod may have several, of which one is ready: it comes last, so that what it says stays. */
-static int give_sandboxes(struct bounds *b, const Cri__ListPodSandboxResponse *list,
-                          const char *runtime)
+/* Ready ones first, then the youngest: of what is told of a pod, and of two pods of one name, the
+ * first word counts, and what has ended is listed for long. */
+static int compare_worth(const void *a, const void *b)
 {
-    for (int ready = 0; ready <= 1; ready++)
-        for (size_t i = 0; i < list->n_items; i++) {
-            if ((list->items[i]->state == 0) != ready)
-                continue;
-            int r = give_sandbox(b, list->items[i], runtime);
-            if (r < 0)
-                return r;
-        }
-    return 0;
+    const Cri__PodSandbox *const *left = a, *const *right = b;
+    bool left_ready = (*left)->state == 0, right_ready = (*right)->state == 0;
+    int64_t left_ns = (*left)->created_at, right_ns = (*right)->created_at;
+    return left_ready != right_ready ? right_ready - left_ready
+                                     : (right_ns > left_ns) - (right_ns < left_ns);
+}
+
+static int give_sandboxes(struct bounds *b, Cri__ListPodSandboxResponse *list, const char *runtime)
+{
+    int r = 0;
+    if (list->n_items)
+        qsort(list->items, list->n_items, sizeof(void *), compare_worth);
+    for (size_t i = 0; r == 0 && i < list->n_items; i++)
+        r = give_sandbox(b, list->items[i], runtime);
+    return r;
 }
 
 /* ---- containers */

@@ -18,12 +18,14 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/fs.h"
 #include "facts_kit.h"
 #include "http_server.h"
 #include "k8s/cri.h"
 #include "k8s/cri.pb-c.h"
+#include "k8s/pods.h"
 #include "raw_server.h"
 #include "temp_dir.h"
 
@@ -105,6 +107,59 @@ static void a_container_without_kubelets_labels_is_joined_by_its_sandbox(void **
     facts_kit_has(&kit, "pod " UID " n/p");
     facts_kit_has(&kit, "container aa pod=" UID " sandbox exited restarts=0 runtime=crio");
     facts_kit_has(&kit, "container bb pod=" UID " name=c app created restarts=2 runtime=crio");
+}
+
+static int note_start(void *ctx, const struct pod_fact *pod, const struct container_fact *container)
+{
+    *(int64_t *)ctx = pod ? pod->started_ns : -1;
+    return 0;
+}
+
+/* A sandbox was made anew, as after a reboot; and a pod of a StatefulSet, under the name of the one
+ * before. */
+static void of_two_sandboxes_the_one_that_is_there_counts(void **state)
+{
+    static const char *const uids[] = {UID, "01234567-0123-0123-0123-000000000002"};
+    for (int order = 0; order < 2; order++) {
+        struct pods *pods = NULL;
+        struct pods_update *update = NULL;
+        uint8_t bytes[512];
+        char uid[40];
+        int64_t started_ns = 0;
+        Cri__ListPodSandboxResponse list = CRI__LIST_POD_SANDBOX_RESPONSE__INIT;
+        Cri__PodSandboxMetadata pod[2] = {CRI__POD_SANDBOX_METADATA__INIT,
+                                          CRI__POD_SANDBOX_METADATA__INIT};
+        Cri__PodSandbox sandbox[3] = {CRI__POD_SANDBOX__INIT, CRI__POD_SANDBOX__INIT,
+                                      CRI__POD_SANDBOX__INIT};
+        Cri__PodSandbox *items[3];
+        for (size_t i = 0; i < 2; i++) {
+            pod[i].name = (char *)"db-0";
+            pod[i].namespace_ = (char *)"data";
+            pod[i].uid = (char *)(uintptr_t)uids[i];
+        }
+        for (size_t i = 0; i < 3; i++) { /* the old pod's, then both of the one that is there */
+            static const char *const ids[] = {"aa", "bb", "cc"};
+            sandbox[i].id = (char *)(uintptr_t)ids[i];
+            sandbox[i].metadata = &pod[i != 0];
+            sandbox[i].state = i < 2;
+            sandbox[i].created_at = (int64_t)(i + 1) * NS_PER_SEC;
+            items[order ? 2 - i : i] = &sandbox[i];
+        }
+        list.n_items = 3;
+        list.items = items;
+        struct cri_answers answers = {
+            .sandboxes = {bytes, cri__list_pod_sandbox_response__pack(&list, bytes)}};
+        assert_int_equal(pods_new(NULL, &pods, NULL), 0);
+        assert_int_equal(pods_begin(pods, PODS_CRI, &update), 0);
+        struct facts_sink sink = pods_update_sink(update);
+        assert_int_equal(cri_parse(&answers, &sink, NULL), 0);
+        assert_int_equal(pods_commit(&update, 1, NULL), 0);
+        assert_int_equal(pods_find_uid(pods, "data", "db-0", uid), 0);
+        assert_string_equal(uid, uids[1]);
+        pods_visit(pods, "", uids[1], note_start, &started_ns);
+        assert_int_equal(started_ns, 3 * NS_PER_SEC);
+        pods_free(&pods);
+    }
 }
 
 static void an_image_is_called_as_the_user_did_if_anybody_knows(void **state)
@@ -432,6 +487,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_real_runtimes_lists_give_pods_sandboxes_and_containers),
         cmocka_unit_test(a_container_without_kubelets_labels_is_joined_by_its_sandbox),
+        cmocka_unit_test(of_two_sandboxes_the_one_that_is_there_counts),
         cmocka_unit_test(an_image_is_called_as_the_user_did_if_anybody_knows),
         cmocka_unit_test(what_is_no_message_is_refused),
         cmocka_unit_test(a_message_that_would_fill_the_memory_is_refused),
