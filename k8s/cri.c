@@ -16,6 +16,7 @@
 #include "k8s/fetch.h"
 
 #define TOTAL_NS           (4500 * NS_PER_MS)
+#define IMAGES_GAP_NS      (60 * NS_PER_SEC) /* a list of images costs the runtime much */
 #define GRPC_UNIMPLEMENTED 12
 
 static const char *const places[] = {
@@ -36,6 +37,8 @@ struct runtime {
     struct fetch *fetch; /* NULL until it is asked */
     size_t version;      /* of the interface, that it knows as far as we know */
     char name[16];       /* "": not asked yet */
+    struct buf images;   /* the last list of them */
+    int64_t images_ns;   /* when it was asked for it; 0: never */
 };
 
 struct cri {
@@ -44,13 +47,21 @@ struct cri {
     bool looks; /* no socket was given */
 };
 
+static void forget(struct runtime *t)
+{
+    fetch_free(&t->fetch);
+    t->name[0] = 0;
+    buf_free(&t->images);
+    t->images_ns = 0;
+}
+
 static void cri_free(struct cri **cri)
 {
     struct cri *c = *cri;
     if (!c)
         return;
     for (size_t i = 0; i < c->count; i++) {
-        fetch_free(&c->runtimes[i].fetch);
+        forget(&c->runtimes[i]);
         free(c->runtimes[i].path);
     }
     free(c);
@@ -112,23 +123,37 @@ static int greet(struct runtime *t, int64_t until_ns, struct err *err)
     return r;
 }
 
-/* Containers before sandboxes: those of each are then there. Images, another service,
- * give names only: whatever is wrong with them, the rest is told. */
+/* Images, another service, give names only: whatever is wrong with them, the rest is told. */
+static void name_images(struct runtime *t, int64_t until_ns, struct cri_answers *answers)
+{
+    _cleanup_(buf_free) struct buf images = {0};
+    int64_t now_ns = clock_ns(CLOCK_MONOTONIC);
+    answers->images = (struct cri_bytes){t->images.data, t->images.len};
+    if ((t->images_ns && now_ns - t->images_ns < IMAGES_GAP_NS) || !cri_lacks_images(answers))
+        return;
+    t->images_ns = now_ns;
+    if (call(t, "ImageService/ListImages", until_ns, &images, NULL) < 0)
+        return;
+    struct buf before = t->images;
+    t->images = images;
+    images = before;
+    answers->images = (struct cri_bytes){t->images.data, t->images.len};
+}
+
+/* Containers before sandboxes: those of each are then there. */
 static int call_all(struct runtime *t, int64_t until_ns, const struct facts_sink *sink,
                     struct err *err)
 {
-    _cleanup_(buf_free) struct buf sandboxes = {0}, containers = {0}, images = {0};
+    _cleanup_(buf_free) struct buf sandboxes = {0}, containers = {0};
     int r = call(t, "RuntimeService/ListContainers", until_ns, &containers, err);
     if (r == 0)
         r = call(t, "RuntimeService/ListPodSandbox", until_ns, &sandboxes, err);
     if (r < 0)
         return r;
-    if (call(t, "ImageService/ListImages", until_ns, &images, NULL) < 0)
-        images.len = 0;
     struct cri_answers answers = {.sandboxes = {sandboxes.data, sandboxes.len},
                                   .containers = {containers.data, containers.len},
-                                  .images = {images.data, images.len},
                                   .runtime = t->name};
+    name_images(t, until_ns, &answers);
     r = cri_parse(&answers, sink, err);
     return r < 0 ? err_wrap(err, r, "%s", t->path) : 0;
 }
@@ -144,11 +169,8 @@ static int ask(struct runtime *t, int64_t until_ns, const struct facts_sink *sin
         r = greet(t, until_ns, err);
     if (r == 0)
         r = call_all(t, until_ns, sink, err);
-    if (r < 0) {
-        /* Another may stand there next time. */
-        fetch_free(&t->fetch);
-        t->name[0] = 0;
-    }
+    if (r < 0)
+        forget(t); /* another may stand there next time */
     return r;
 }
 

@@ -4,6 +4,7 @@
  * address. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -31,9 +32,12 @@ struct cri_bytes {
 /* Each a protobuf message without gRPC's frame. */
 struct cri_answers {
     struct cri_bytes sandboxes, containers;
-    struct cri_bytes images; /* names for their hashes; may be empty */
+    struct cri_bytes images; /* names for their hashes; what is no list of them is left out */
     const char *runtime;     /* may be NULL */
 };
+
+/* Whether a container tells its image by a hash only, which is not in `images`. */
+bool cri_lacks_images(const struct cri_answers *answers);
 
 /* The facts of the answers. Sandboxes give pods, and a container each. What kind a container is the
  * interface does not say: none is CONTAINER_INIT. -EBADMSG: no such messages. */
