@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "k8s/fetch.h"
 
 #define TOTAL_NS           (4500 * NS_PER_MS)
@@ -39,6 +40,7 @@ struct runtime {
     char name[16];       /* "": not asked yet */
     struct buf images;   /* the last list of them */
     int64_t images_ns;   /* when it was asked for it; 0: never */
+    bool fails;          /* and that has been logged */
 };
 
 struct cri {
@@ -189,29 +191,60 @@ static bool is_none(int r)
     return r == -EOPNOTSUPP || r == -ECONNREFUSED;
 }
 
+static bool is_fault(int r)
+{
+    return r < 0 && !is_none(r);
+}
+
+/* Where another answers, nobody else tells of it. */
+static void log_fault(struct runtime *t, const struct err *why)
+{
+    bool fails = is_fault(why->code);
+    if (fails && !t->fails)
+        log_warn("a container runtime fails, others answer error=\"%s\"", why->text);
+    t->fails = fails;
+}
+
+/* Each has its share of the time that is left, and none keeps away what another tells. */
+static int ask_all(struct runtime *const *there, size_t count, int64_t until_ns,
+                   const struct facts_sink *sink, struct err *err)
+{
+    struct err why[ARRAY_LEN(places)] = {0};
+    const struct err *worst = NULL;
+    size_t answered = 0;
+    for (size_t i = 0; i < count; i++) {
+        int64_t now_ns = clock_ns(CLOCK_MONOTONIC);
+        int r = ask(there[i], now_ns + (until_ns - now_ns) / (int64_t)(count - i), sink, &why[i]);
+        if (r == -ENOMEM) /* the sink may have half of it */
+            return err_set(err, r, "%s", why[i].text);
+        answered += r == 0;
+        why[i].code = r;
+        if (r < 0 && (!worst || (is_fault(r) && is_none(worst->code))))
+            worst = &why[i];
+    }
+    for (size_t i = 0; answered && i < count; i++)
+        log_fault(there[i], &why[i]);
+    if (answered)
+        return 0;
+    return is_none(worst->code) ? err_set(err, -ENOENT, "no container runtime: %s", worst->text)
+                                : err_set(err, worst->code, "%s", worst->text);
+}
+
 static int refresh(void *self, const struct facts_sink *sink, struct err *err)
 {
     struct cri *c = self;
-    struct err why = {0};
+    struct runtime *there[ARRAY_LEN(places)];
     int64_t until_ns = clock_ns(CLOCK_MONOTONIC) + TOTAL_NS;
-    size_t answered = 0;
+    size_t count = 0;
     if (!c->looks)
         return ask(&c->runtimes[0], until_ns, sink, err);
-    for (size_t i = 0; i < c->count; i++) {
-        struct runtime *t = &c->runtimes[i];
-        if (!is_socket(t->path))
-            continue;
-        int r = ask(t, until_ns, sink, &why);
-        answered += r == 0;
-        if (r < 0 && !is_none(r))
-            return err_set(err, r, "%s", why.text);
-    }
-    if (answered)
-        return 0;
-    return why.code ? err_set(err, -ENOENT, "no container runtime: %s", why.text)
-                    : err_set(err, -ENOENT,
-                              "no container runtime's socket in any of the usual places, as %s",
-                              c->runtimes[0].path);
+    for (size_t i = 0; i < c->count; i++)
+        if (is_socket(c->runtimes[i].path))
+            there[count++] = &c->runtimes[i];
+    return count ? ask_all(there, count, until_ns, sink, err)
+                 : err_set(err, -ENOENT,
+                           "no container runtime's socket in any of the usual places, as %s",
+                           c->runtimes[0].path);
 }
 
 static const struct source_ops cri_ops = {.name = "cri", .refresh = refresh, .free = free_self};

@@ -21,7 +21,7 @@ struct cri_config {
 };
 
 /* Copies what it is given. Where it looks by itself it asks every runtime that is there and speaks
- * the interface; a dockerd's own containerd does not. */
+ * the interface; a dockerd's own containerd does not. One that fails is a fault if none answers. */
 int cri_source_new(const struct cri_config *config, struct source *ret, struct err *err);
 
 struct cri_bytes {

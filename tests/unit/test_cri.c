@@ -138,8 +138,7 @@ static void of_two_sandboxes_the_one_that_is_there_counts(void **state)
             pod[i].uid = (char *)(uintptr_t)uids[i];
         }
         for (size_t i = 0; i < 3; i++) { /* the old pod's, then both of the one that is there */
-            static const char *const ids[] = {"aa", "bb", "cc"};
-            sandbox[i].id = (char *)(uintptr_t)ids[i];
+            sandbox[i].id = (char *)(uintptr_t) & "aa\0bb\0cc"[3 * i];
             sandbox[i].metadata = &pod[i != 0];
             sandbox[i].state = i < 2;
             sandbox[i].created_at = (int64_t)(i + 1) * NS_PER_SEC;
@@ -527,6 +526,24 @@ static void a_runtime_that_hangs_is_given_up(void **state)
     raw_server_free(&server);
 }
 
+static void a_runtime_that_hangs_keeps_no_other_from_being_heard(void **state)
+{
+    static const char *const all[] = {"version", "containers", "sandboxes", NULL};
+    struct kit *kit = *state;
+    char other[PATH_MAX + 64];
+    snprintf(other, sizeof(other), "%s/run/cri-dockerd.sock", kit->dir->path);
+    kit->config = (struct cri_config){.root = kit->dir->path};
+    kit->recordings = all;
+    struct raw_server *hangs = raw_server_new(kit->socket, raw_say_nothing, NULL);
+    struct raw_server *server = raw_server_new(other, replay, kit);
+    assert_int_equal(refresh(kit), 0);
+    facts_kit_equals(&kit->facts, "cri-http2.facts");
+    raw_server_free(&server);
+    assert_int_equal(refresh(kit), -ETIMEDOUT); /* now nobody answers */
+    assert_words(&kit->err, kit->socket);
+    raw_server_free(&hangs);
+}
+
 static void what_is_no_runtime_gives_an_error(void **state)
 {
     static const char garbage[] = "\0\0\1\4\0\0\0\0\0\xffgarbage that is no HTTP/2 at all .....";
@@ -575,6 +592,7 @@ int main(void)
         TEST(a_runtime_is_found_where_it_usually_stands_also_later),
         TEST(a_socket_that_was_named_and_is_not_there_is_a_fault),
         TEST(a_runtime_that_hangs_is_given_up),
+        TEST(a_runtime_that_hangs_keeps_no_other_from_being_heard),
         TEST(what_is_no_runtime_gives_an_error),
         TEST(a_setting_that_is_no_path_is_refused_at_once),
     };
