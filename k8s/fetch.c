@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -103,6 +105,16 @@ static int watch(void *ctx, curl_off_t all, curl_off_t now, curl_off_t up_all, c
     return f->too_slow;
 }
 
+/* libcurl's own time of connecting has TLS in it in some versions, and in some not. */
+static int close_socket(void *ctx, curl_socket_t fd)
+{
+    struct fetch *f = ctx;
+    struct sockaddr_storage peer;
+    socklen_t len = sizeof(peer);
+    f->connected |= getpeername(fd, (struct sockaddr *)&peer, &len) == 0;
+    return close(fd);
+}
+
 /* asprintf that leaves NULL behind when it fails. */
 __attribute__((format(printf, 2, 3))) static int print_to(char **to, const char *fmt, ...)
 {
@@ -185,6 +197,8 @@ static int set_options(struct fetch *f, const struct fetch_config *c, struct err
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, f);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, f);
+    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, close_socket);
+    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, f);
     curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, watch);
     curl_easy_setopt(easy, CURLOPT_XFERINFODATA, f);
     curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
@@ -305,6 +319,7 @@ static void forget_last(struct fetch *f)
     f->words.len = 0;
     f->refused = 0;
     f->too_slow = false;
+    f->connected = false;
     f->began_ns = f->heard_ns = clock_ns(CLOCK_MONOTONIC);
 }
 

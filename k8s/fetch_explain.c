@@ -79,7 +79,7 @@ static int explain_code(struct fetch *f, CURLcode code, struct err *err)
         return err_set(err, os_errno == EACCES ? -EACCES : -ECONNREFUSED, "%s: %s", f->where,
                        os_errno ? strerrordesc_np((int)os_errno) : words);
     case CURLE_OPERATION_TIMEDOUT:
-        f->failure = FETCH_TIMEOUT;
+        f->failure = f->connected ? FETCH_TIMEOUT : FETCH_CONNECT;
         return err_set(err, -ETIMEDOUT, "%s: %s", f->where, words);
     case CURLE_PEER_FAILED_VERIFICATION:
 #if LIBCURL_VERSION_NUM < 0x073e00 /* 7.62 made one of the two */

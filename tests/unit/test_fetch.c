@@ -214,6 +214,18 @@ static void a_socket_in_the_file_system_is_asked(void **state)
     http_server_free(&server);
 }
 
+static void who_does_not_answer_an_attempt_to_connect_is_as_if_nobody_were_there(void **state)
+{
+    struct raw_deaf deaf;
+    char url[64];
+    snprintf(url, sizeof(url), "http://127.0.0.1:%u", raw_deaf_open(&deaf, "127.0.0.1", 0));
+    struct fetch_config config = {.server = url, .connect_ns = 50 * NS_PER_MS};
+    _cleanup_result_ struct result result = fetch_once(&config, &pods);
+    assert_int_equal(result.r, -ETIMEDOUT);
+    assert_int_equal(result.failure, FETCH_CONNECT);
+    raw_deaf_close(&deaf);
+}
+
 static void who_listens_but_does_not_answer_costs_no_more_than_was_allowed(void **state)
 {
     struct raw_server *server = raw_server_new(NULL, raw_say_nothing, NULL);
@@ -227,6 +239,7 @@ static void who_listens_but_does_not_answer_costs_no_more_than_was_allowed(void 
     config.server = https;
     _cleanup_result_ struct result tls = fetch_once(&config, &pods);
     assert_int_equal(tls.r, -ETIMEDOUT);
+    assert_int_equal(tls.failure, FETCH_TIMEOUT);
     raw_server_free(&server);
 }
 
@@ -542,6 +555,7 @@ int main(void)
         cmocka_unit_test(a_redirect_is_not_followed),
         cmocka_unit_test(a_proxy_of_the_environment_is_not_asked),
         IN_A_TEMP_DIR(a_socket_in_the_file_system_is_asked),
+        cmocka_unit_test(who_does_not_answer_an_attempt_to_connect_is_as_if_nobody_were_there),
         cmocka_unit_test(who_listens_but_does_not_answer_costs_no_more_than_was_allowed),
         cmocka_unit_test(what_is_no_http_is_said_so),
         cmocka_unit_test(what_is_no_url_is_refused),
