@@ -36,7 +36,6 @@ struct asked { /* one source */
     struct pods_counts counts;
     uint64_t answers, failures;
     char error[ERR_TEXT_MAX];
-    /* The thread's own: */
     int64_t due_ns, earliest_ns; /* when it is asked by itself; when somebody may have it asked */
     int64_t second_look_ns;      /* 0: none */
     uint32_t failed;             /* times in a row */
@@ -248,6 +247,15 @@ static bool sleep_until(struct asked *a, int64_t until)
            read(a->wake_fd, &times, sizeof(times)) == sizeof(times);
 }
 
+/* Under the lock: when it is asked next. */
+static int64_t next_ns(const struct asked *a, bool woken)
+{
+    int64_t at = a->due_ns;
+    if (a->second_look_ns && a->second_look_ns < at)
+        at = a->second_look_ns;
+    return woken && a->earliest_ns < at ? a->earliest_ns : at;
+}
+
 static void *run(void *arg)
 {
     struct asked *a = arg;
@@ -256,11 +264,7 @@ static void *run(void *arg)
     pthread_setname_np(pthread_self(), "pods");
     pthread_mutex_lock(&s->lock);
     while (!s->stop) {
-        int64_t at = a->due_ns;
-        if (a->second_look_ns && a->second_look_ns < at)
-            at = a->second_look_ns;
-        if (woken && a->earliest_ns < at)
-            at = a->earliest_ns;
+        int64_t at = next_ns(a, woken);
         if (now_ns() >= at) {
             a->second_look_ns = woken ? now_ns() + SECOND_LOOK_NS : 0;
             woken = false;
@@ -346,17 +350,19 @@ void sources_stop(struct sources **sources)
     *sources = NULL;
 }
 
-/* Under the lock: whether it will answer, and has not since it was asked `asked` times. */
-static bool is_awaited(const struct asked *a, uint64_t asked)
+/* Under the lock: whether it will answer by then, and has not since it was asked `asked` times. */
+static bool is_awaited(const struct asked *a, uint64_t asked, int64_t until_ns)
 {
     return a && asked && a->finished < asked &&
-           (a->state == SOURCE_OK || a->state == SOURCE_STARTING);
+           (a->state == SOURCE_OK || a->state == SOURCE_STARTING) &&
+           (a->finished < a->started || next_ns(a, true) <= until_ns);
 }
 
 void sources_wait(struct sources *sources, int64_t within_ns, bool (*is_enough)(void *ctx),
                   void *ctx)
 {
-    struct timespec deadline = to_timespec(now_ns() + within_ns);
+    int64_t until_ns = now_ns() + within_ns;
+    struct timespec deadline = to_timespec(until_ns);
     uint64_t targets[PODS_RANKS] = {0};
     pthread_mutex_lock(&sources->lock);
     for (size_t i = 0; i < PODS_RANKS; i++) {
@@ -369,7 +375,7 @@ void sources_wait(struct sources *sources, int64_t within_ns, bool (*is_enough)(
     while (r == 0 && !sources->stop) {
         bool awaited = false;
         for (size_t i = 0; i < PODS_RANKS; i++)
-            awaited |= is_awaited(atomic_load(&sources->ranks[i]), targets[i]);
+            awaited |= is_awaited(atomic_load(&sources->ranks[i]), targets[i], until_ns);
         if (!awaited || is_enough(ctx))
             break;
         r = pthread_cond_timedwait(&sources->changed, &sources->lock, &deadline);
