@@ -30,6 +30,7 @@ struct asked { /* one source */
     pthread_t thread;
     /* Under the lock: */
     uint64_t started, finished; /* how often it has been asked; the last of these that ended */
+    bool commits;               /* the table is taking its answer in */
     bool ended;                 /* the thread does nothing more */
     enum source_state state;
     int64_t state_ns, answer_ns; /* since when; 0: never */
@@ -208,11 +209,13 @@ static void plan_next(struct asked *a, int result, int64_t began, int64_t ended)
     a->earliest_ns = a->due_ns;
 }
 
-/* Has the lock, gives it back while the source is asked. */
+/* Has the lock, gives it back while the source is asked and while the table takes the answer in:
+ * both take their time with many pods. */
 static void ask_once(struct asked *a)
 {
     struct sources *s = a->all;
     struct pods_update *update = NULL;
+    struct pods_counts counts = a->counts;
     struct err err = {0};
     int64_t began = now_ns();
     a->started++;
@@ -225,11 +228,16 @@ static void ask_once(struct asked *a)
     }
     int64_t ended = now_ns();
     /* Once stopped, the table may be gone: nothing may reach it. */
-    if (r == 0 && !s->stop)
-        r = pods_commit(&update, ended, &a->counts);
+    a->commits = r == 0 && !s->stop;
+    pthread_mutex_unlock(&s->lock);
+    if (a->commits)
+        r = pods_commit(&update, ended, &counts);
     pods_update_free(&update);
+    pthread_mutex_lock(&s->lock);
+    a->commits = false;
     if (s->stop)
         return;
+    a->counts = counts;
     if (r == -ENOMEM)
         err_errno(&err, r, "the answer");
     note_answer(a, r, &err, ended);
@@ -314,7 +322,8 @@ static struct timespec to_timespec(int64_t ns)
     return (struct timespec){.tv_sec = ns / NS_PER_SEC, .tv_nsec = ns % NS_PER_SEC};
 }
 
-/* Under the lock. Joins the threads that have ended by then, lets go of the others. */
+/* Under the lock. Joins the threads that have ended by then, lets go of the others; of none that is
+ * at the table, which depends on nobody outside. */
 static void end_threads(struct sources *s)
 {
     struct timespec deadline = to_timespec(now_ns() + STOP_WAIT_NS);
@@ -323,8 +332,9 @@ static void end_threads(struct sources *s)
         if (!a)
             continue;
         int r = 0;
-        while (!a->ended && r == 0)
-            r = pthread_cond_timedwait(&s->changed, &s->lock, &deadline);
+        while (!a->ended && (a->commits || r == 0))
+            r = a->commits ? -pthread_cond_wait(&s->changed, &s->lock)
+                           : -pthread_cond_timedwait(&s->changed, &s->lock, &deadline);
         if (!a->ended) {
             log_warn("a source of pods hangs and is left alone source=%s", a->source.ops->name);
             pthread_detach(a->thread);
