@@ -17,8 +17,7 @@
 #include "k8s/facts.h"
 #include "k8s/source.h"
 
-/* Kubernetes keeps annotations below 256 KiB in all; quoted, they may be four times as long. */
-#define FILE_MAX (1u << 20)
+#define FILE_MAX (1u << 20) /* far above what labels come to */
 
 /* ---- Go's quoted text */
 
@@ -174,19 +173,9 @@ const char *downward_own_uid(void)
     return variable("PODFLAME_POD_UID");
 }
 
-/* A static pod's cgroup is called by its configuration's hash, whatever else is called its uid. */
-static const char *find_config_hash(const struct file *annotations)
-{
-    for (size_t i = 0; i < annotations->count; i++)
-        if (strcmp(annotations->labels[i].key, "kubernetes.io/config.hash") == 0)
-            return annotations->labels[i].value;
-    return NULL;
-}
-
 int downward_read(int dirfd, const struct facts_sink *sink, struct err *err)
 {
     _cleanup_(free_file) struct file labels = {0};
-    _cleanup_(free_file) struct file annotations = {0};
     struct pod_fact pod = {
         .uid = downward_own_uid(),
         .namespace = variable("PODFLAME_NAMESPACE"),
@@ -200,13 +189,8 @@ int downward_read(int dirfd, const struct facts_sink *sink, struct err *err)
                        "of PODFLAME_POD_UID, PODFLAME_NAMESPACE and "
                        "PODFLAME_POD_NAME some are set and some are not");
     int r = read_file(dirfd, "labels", &labels, err);
-    if (r == 0)
-        r = read_file(dirfd, "annotations", &annotations, err);
     if (r < 0)
         return r;
-    const char *hash = find_config_hash(&annotations);
-    if (hash)
-        pod.uid = hash;
     if (labels.bytes.data)
         pod.labels = labels.labels;
     pod.label_count = labels.count;
