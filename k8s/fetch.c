@@ -222,13 +222,18 @@ static int set_options(struct fetch *f, const struct fetch_config *c, struct err
     return 0;
 }
 
+int fetch_init(struct err *err)
+{
+    return curl_global_init(CURL_GLOBAL_DEFAULT) == 0
+               ? 0
+               : err_set(err, -EIO, "libcurl does not start");
+}
+
 int fetch_new(const struct fetch_config *config, struct fetch **ret, struct err *err)
 {
     _cleanup_(fetch_free) struct fetch *f = calloc(1, sizeof(*f));
     if (!f)
         return err_errno(err, -ENOMEM, "preparing to ask %s", config->server);
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0)
-        return err_set(err, -EIO, "libcurl does not start");
     f->total_ns = config->total_ns ? config->total_ns : 5 * NS_PER_SEC;
     f->silence_ns = config->silence_ns ? config->silence_ns : 60 * NS_PER_SEC;
     int r = set_server(f, config, err);

@@ -51,6 +51,9 @@ enum fetch_failure {
     FETCH_OTHER, /* broken off, not HTTP, no memory ... */
 };
 
+/* Once, before there are other threads: libcurl starts safely beside them only from 7.84 on. */
+int fetch_init(struct err *err);
+
 /* Copies what it is given. -EINVAL: `server` is no URL. */
 int fetch_new(const struct fetch_config *config, struct fetch **ret, struct err *err);
 void fetch_free(struct fetch **fetch);
