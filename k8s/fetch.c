@@ -179,6 +179,36 @@ static long milliseconds(int64_t ns, int64_t def_ns)
     return ms < 1 ? 1 : ms > 3600000 ? 3600000 : (long)ms;
 }
 
+/* Without these the answer would be of somebody else, who might get the token, too. A libcurl that
+ * lacks them is nothing that a runtime said: -ENOSYS. */
+static int set_place(struct fetch *f, const struct fetch_config *c, struct err *err)
+{
+    CURL *easy = f->easy;
+    const char *what = "go without a proxy";
+    CURLcode code = curl_easy_setopt(easy, CURLOPT_PROXY, "");
+    if (code == CURLE_OK && f->connect_to) {
+        what = "connect to another place than the URL's";
+        code = curl_easy_setopt(easy, CURLOPT_CONNECT_TO, f->connect_to);
+    }
+    if (code == CURLE_OK && c->unix_socket) {
+        what = "connect to a socket's path";
+        code = curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, c->unix_socket);
+    }
+    if (code == CURLE_OK && c->http2) {
+        what = "do HTTP/2";
+        code =
+            curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE);
+    }
+    if (code == CURLE_OK && c->ca_file && !c->insecure) {
+        what = "take this file of authorities";
+        code = curl_easy_setopt(easy, CURLOPT_CAINFO, c->ca_file);
+    }
+    return code == CURLE_OK
+               ? 0
+               : err_set(err, code == CURLE_OUT_OF_MEMORY ? -ENOMEM : -ENOSYS,
+                         "%s: libcurl cannot %s: %s", f->where, what, curl_easy_strerror(code));
+}
+
 static int set_options(struct fetch *f, const struct fetch_config *c, struct err *err)
 {
     CURL *easy = f->easy;
@@ -186,7 +216,6 @@ static int set_options(struct fetch *f, const struct fetch_config *c, struct err
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, f->curl_error);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-    curl_easy_setopt(easy, CURLOPT_PROXY, "");
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, milliseconds(c->connect_ns, 2 * NS_PER_SEC));
 #if LIBCURL_VERSION_NUM >= 0x075700
@@ -202,13 +231,6 @@ static int set_options(struct fetch *f, const struct fetch_config *c, struct err
     curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, watch);
     curl_easy_setopt(easy, CURLOPT_XFERINFODATA, f);
     curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
-    if (f->connect_to)
-        curl_easy_setopt(easy, CURLOPT_CONNECT_TO, f->connect_to);
-    if (c->unix_socket)
-        curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, c->unix_socket);
-    if (c->http2 && curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
-                                     (long)CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE) != CURLE_OK)
-        return err_set(err, -EOPNOTSUPP, "this libcurl cannot do HTTP/2");
     /* libcurl 7.88 fails at the second request of such a connection: "Error in the HTTP2 framing
      * layer". On a machine's own socket a new one costs little. */
     curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, (long)c->http2);
@@ -216,10 +238,9 @@ static int set_options(struct fetch *f, const struct fetch_config *c, struct err
         curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
         curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
     } else if (c->ca_file) {
-        curl_easy_setopt(easy, CURLOPT_CAINFO, c->ca_file);
-        curl_easy_setopt(easy, CURLOPT_CAPATH, NULL); /* these authorities, not any */
+        curl_easy_setopt(easy, CURLOPT_CAPATH, NULL); /* those of ca_file, not any */
     }
-    return 0;
+    return set_place(f, c, err);
 }
 
 int fetch_init(struct err *err)

@@ -259,6 +259,26 @@ static void what_is_no_http_is_said_so(void **state)
     }
 }
 
+/* libcurl takes no text of more than 8 MB. */
+static void what_libcurl_does_not_take_is_an_error_and_not_left_out(void **state)
+{
+    _cleanup_free_ char *text = malloc(9000001);
+    assert_non_null(text);
+    memset(text, 'x', 9000000);
+    text[9000000] = 0;
+    const struct fetch_config configs[] = {
+        {.server = "https://127.0.0.1:1", .ca_file = text},
+        {.server = "http://localhost", .unix_socket = text},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(configs); i++) {
+        struct fetch *fetch = NULL;
+        struct err err = {0};
+        int r = fetch_new(&configs[i], &fetch, &err);
+        assert_true(r < 0 && r != -EOPNOTSUPP && r != -ENOENT);
+        assert_null(fetch);
+    }
+}
+
 static void what_is_no_url_is_refused(void **state)
 {
     static const char *const wrong[] = {"",
@@ -558,6 +578,7 @@ int main(void)
         cmocka_unit_test(who_does_not_answer_an_attempt_to_connect_is_as_if_nobody_were_there),
         cmocka_unit_test(who_listens_but_does_not_answer_costs_no_more_than_was_allowed),
         cmocka_unit_test(what_is_no_http_is_said_so),
+        cmocka_unit_test(what_libcurl_does_not_take_is_an_error_and_not_left_out),
         cmocka_unit_test(what_is_no_url_is_refused),
         IN_A_TEMP_DIR(a_token_is_read_anew_for_each_request),
         IN_A_TEMP_DIR(a_file_that_holds_no_token_is_said_so_and_nothing_sent),
