@@ -2,7 +2,6 @@
  * own pod. See downward.h. */
 #include "k8s/downward.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -14,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/fs.h"
+#include "base/parse.h"
 #include "k8s/facts.h"
 #include "k8s/source.h"
 
@@ -44,21 +44,6 @@ static bool put_rune(char **to, uint32_t c)
     return c != 0;
 }
 
-static bool read_hex(const char *from, const char *end, size_t digits, uint32_t *ret)
-{
-    uint32_t value = 0;
-    if ((size_t)(end - from) < digits)
-        return false;
-    for (size_t i = 0; i < digits; i++) {
-        unsigned char c = (unsigned char)from[i];
-        if (!isxdigit(c))
-            return false;
-        value = value << 4 | (uint32_t)(isdigit(c) ? c - '0' : (c | 0x20) - 'a' + 10);
-    }
-    *ret = value;
-    return true;
-}
-
 /* What stands behind a backslash, at least one byte; the escape is never shorter than what it says.
  */
 static bool unescape(const char **from, const char *end, char **to)
@@ -72,7 +57,7 @@ static bool unescape(const char **from, const char *end, char **to)
         return true;
     }
     size_t digits = c == 'x' ? 2 : c == 'u' ? 4 : c == 'U' ? 8 : 0;
-    if (!digits || !read_hex(*from, end, digits, &value))
+    if (!digits || parse_hex(*from, (size_t)(end - *from), digits, &value) < 0)
         return false;
     *from += digits;
     if (c != 'x')

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/fs.h"
+#include "base/parse.h"
 #include "k8s/fetch_internal.h"
 
 #define TOKEN_MAX 65536u /* bytes; those with many audiences are some 2000 */
@@ -49,14 +50,11 @@ static void keep_message(struct fetch *f, const char *from, const char *end)
 {
     size_t n = 0;
     for (; from < end && n + 1 < sizeof(f->grpc_message); from++) {
-        unsigned value;
-        char c = *from, hex[3] = {0};
-        if (c == '%' && end - from > 2 && isxdigit((unsigned char)from[1])) {
-            memcpy(hex, from + 1, 2);
-            if (sscanf(hex, "%2x", &value) == 1) {
-                c = (char)value;
-                from += 2;
-            }
+        uint32_t value;
+        char c = *from;
+        if (c == '%' && parse_hex(from + 1, (size_t)(end - from - 1), 2, &value) == 0) {
+            c = (char)value;
+            from += 2;
         }
         f->grpc_message[n++] = c;
     }

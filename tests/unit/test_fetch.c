@@ -279,6 +279,25 @@ static void what_libcurl_does_not_take_is_an_error_and_not_left_out(void **state
     }
 }
 
+static void a_message_of_grpc_is_decoded_where_it_is_encoded(void **state)
+{
+    static const char *const cases[][2] = {
+        {"no%20such%0aservice: a%2Fb", "no such\nservice: a/b"},
+        {"%4 left, %g1, %+1, 100%, 5%4", "%4 left, %g1, %+1, 100%, 5%4"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct http_server *server =
+            serve(&(struct http_answer){.header = "grpc-message", .value = cases[i][0]});
+        struct fetch_config config = {.server = http_server_url(server)};
+        _cleanup_(fetch_free) struct fetch *fetch = NULL;
+        _cleanup_(buf_free) struct buf body = {0};
+        assert_int_equal(fetch_new(&config, &fetch, NULL), 0);
+        assert_int_equal(fetch_get(fetch, &pods, &body, NULL), 0);
+        assert_string_equal(fetch_grpc_message(fetch), cases[i][1]);
+        http_server_free(&server);
+    }
+}
+
 static void what_is_no_url_is_refused(void **state)
 {
     static const char *const wrong[] = {"",
@@ -579,6 +598,7 @@ int main(void)
         cmocka_unit_test(who_listens_but_does_not_answer_costs_no_more_than_was_allowed),
         cmocka_unit_test(what_is_no_http_is_said_so),
         cmocka_unit_test(what_libcurl_does_not_take_is_an_error_and_not_left_out),
+        cmocka_unit_test(a_message_of_grpc_is_decoded_where_it_is_encoded),
         cmocka_unit_test(what_is_no_url_is_refused),
         IN_A_TEMP_DIR(a_token_is_read_anew_for_each_request),
         IN_A_TEMP_DIR(a_file_that_holds_no_token_is_said_so_and_nothing_sent),
