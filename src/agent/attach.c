@@ -244,15 +244,14 @@ static bool is_opened(const struct pass *p, uint32_t tid)
     return false;
 }
 
-/* Of what /proc says only that which concerns threads that have events: whom the collector knows is
- * taken for sampled. */
+/* Of what /proc says only that which concerns the threads that were opened just now: whom the
+ * collector knows is taken for sampled. What a known process is called it has been told, and once
+ * more would be an exec. */
 static int take(void *ctx, const struct record *record)
 {
     struct pass *p = ctx;
     const struct attach_config *c = &p->attach->config;
-    bool is_known = collector_knows_thread(c->collector, record->tid);
-    if (record->kind != RECORD_MMAP && !p->tell_all &&
-        (is_known ? record->kind == RECORD_FORK : !is_opened(p, record->tid)))
+    if (record->kind != RECORD_MMAP && !p->tell_all && !is_opened(p, record->tid))
         return 0;
     return c->known(c->known_ctx, record);
 }
