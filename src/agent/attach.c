@@ -6,8 +6,8 @@
  * it inherits an event, and it is sampled twice. Therefore
  * - a thread that a record told of is left alone;
  * - a thread younger than what was drained is left to the next pass: its record may be on its way;
- * - a process all of whose threads were known in one pass is settled: what it creates from then on
- *   inherits, whether or not a record of it is lost. */
+ * - a process all of whose threads were known, or dead, in one pass is settled: what it creates
+ * from then on inherits, whether or not a record of it is lost. */
 #include "agent/attach.h"
 
 #include <errno.h>
@@ -266,8 +266,9 @@ static void tell(struct pass *p, uint32_t pid, const uint32_t *opened, size_t co
 }
 
 /* Opens the threads that are there now, but for those that records told of or may yet tell of.
- * True: all were known. */
-static bool open_process(struct pass *p, uint32_t pid)
+ * True: all were known, or are dead: a zombie is in /proc for as long as its parent likes, and no
+ * event can be opened on it. Other threads leave /proc when they die. */
+static bool open_process(struct pass *p, uint32_t pid, bool *ret_dead)
 {
     struct attach *a = p->attach;
     char path[32];
@@ -290,6 +291,8 @@ static bool open_process(struct pass *p, uint32_t pid)
             a->tids[opened++] = tid; /* in the place of one that has been looked at */
         else if (r != -ESRCH)
             error = r;
+        else if (tid == pid)
+            *ret_dead = true;
     }
     if (opened)
         tell(p, pid, a->tids, opened, false);
@@ -298,7 +301,7 @@ static bool open_process(struct pass *p, uint32_t pid)
         p->counts.example = (pid_t)pid;
         p->counts.error = error;
     }
-    return count > 0 && known == (size_t)count;
+    return count > 0 && known + *ret_dead == (size_t)count;
 }
 
 /* What a settled process has created inherits its events. If no record has told so for long, it was
@@ -318,7 +321,7 @@ static void look_at(struct pass *p, uint32_t pid)
 {
     bool known = collector_knows_thread(p->attach->config.collector, pid);
     const struct settled *settled = known ? find_settled(p->attach, pid) : NULL;
-    bool lost = false;
+    bool lost = false, dead = false;
     if (!settled && !members_has(p->attach->members, pid))
         return;
     p->counts.processes++;
@@ -333,7 +336,10 @@ static void look_at(struct pass *p, uint32_t pid)
         } else {
             p->all_settled = false;
         }
-    } else if (open_process(p, pid)) {
+    } else if (open_process(p, pid, &dead)) {
+        /* What it created before it died may have come after the list of processes. */
+        if (dead && !find_settled(p->attach, pid))
+            p->all_settled = false;
         settle(p, pid, p->drained);
     } else {
         p->all_settled = false;

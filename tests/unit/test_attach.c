@@ -181,12 +181,22 @@ static void a_thread_that_is_opened_late_leaves_its_process_as_it_was(void **sta
     assert_int_equal(k->collector->windows[0]->processes.count, 1);
 }
 
+static void a_zombie_is_not_looked_for_for_ever(void **state)
+{
+    struct kit *k = kit_of(state);
+    command(k, 'z');
+    assert_true(look(k));
+    assert_true(look(k));
+    assert_false(look(k));
+}
+
 #define WITH_A_CHILD(test) cmocka_unit_test_setup_teardown(test, make_kit, free_kit)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         WITH_A_CHILD(a_thread_that_is_opened_late_leaves_its_process_as_it_was),
+        WITH_A_CHILD(a_zombie_is_not_looked_for_for_ever),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
