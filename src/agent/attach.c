@@ -181,13 +181,13 @@ static int open_thread(struct pass *p, uint32_t tid)
         struct cpu *cpu = &p->cpus[i];
         if (!cpu->online)
             continue;
-        struct err err = {0};
         int fd =
-            event_open_sample(&a->config.event, &a->config.features, (pid_t)tid, cpu->number, &err);
+            event_open_sample(&a->config.event, &a->config.features, (pid_t)tid, cpu->number, NULL);
         if (fd < 0) {
             if ((fd == -EMFILE || fd == -ENFILE) && !a->full) {
                 a->full = true;
-                log_warn("not all threads are sampled error=\"%s\"", err.text);
+                log_warn("not all threads are sampled: %s; raise RLIMIT_NOFILE",
+                         strerrordesc_np(-fd));
             }
             return fd;
         }
@@ -348,7 +348,9 @@ static void look_at(struct pass *p, uint32_t pid)
 
 static bool is_due(const struct attach *a, uint64_t drained, bool stale)
 {
-    int64_t every = members_are_few(a->members) ? LOOK_POD_NS : LOOK_NODE_NS;
+    /* A tree of which some is refused is never known in whole. */
+    bool is_refused = a->config.whom == MEMBERS_TREE && a->counts.refused;
+    int64_t every = members_are_few(a->members) && !is_refused ? LOOK_POD_NS : LOOK_NODE_NS;
     return !a->looked || stale || drained > a->looked + (uint64_t)every;
 }
 

@@ -190,6 +190,20 @@ static void a_zombie_is_not_looked_for_for_ever(void **state)
     assert_false(look(k));
 }
 
+static void what_is_refused_is_asked_for_more_rarely(void **state)
+{
+    struct kit *k = kit_of(state);
+    struct cpu bad = {.number = 0, .online = true, .sideband_fd = k->proc_fd};
+    assert_true(look_at(k, &bad, 1, PACE_NS));
+    assert_int_equal(attach_last_counts(k->attach).refused, 1);
+    assert_int_equal(attach_last_counts(k->attach).example, k->child);
+    assert_false(look_at(k, &bad, 1, SEC / 2));
+    assert_true(look_at(k, &bad, 1, SEC));
+    assert_true(look(k));
+    assert_int_equal(attach_last_counts(k->attach).refused, 0);
+    assert_true(look_at(k, &k->cpu, 1, SEC / 2));
+}
+
 #define WITH_A_CHILD(test) cmocka_unit_test_setup_teardown(test, make_kit, free_kit)
 
 int main(void)
@@ -197,6 +211,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_A_CHILD(a_thread_that_is_opened_late_leaves_its_process_as_it_was),
         WITH_A_CHILD(a_zombie_is_not_looked_for_for_ever),
+        WITH_A_CHILD(what_is_refused_is_asked_for_more_rarely),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
