@@ -174,33 +174,41 @@ void attach_lead_cpu(struct attach *attach, const struct cpu *cpu)
     }
 }
 
+static int open_thread_on(struct pass *p, uint32_t tid, const struct cpu *cpu)
+{
+    struct attach *a = p->attach;
+    int fd =
+        event_open_sample(&a->config.event, &a->config.features, (pid_t)tid, cpu->number, NULL);
+    if (fd == -ENODEV)
+        return 0; /* it went offline just now */
+    if (fd < 0) {
+        if ((fd == -EMFILE || fd == -ENFILE) && !a->full) {
+            a->full = true;
+            log_warn("not all threads are sampled: %s; raise RLIMIT_NOFILE", strerrordesc_np(-fd));
+        }
+        return fd;
+    }
+    int r = ioctl(fd, PERF_EVENT_IOC_SET_OUTPUT, cpu->sideband_fd) < 0 ? -errno : 0;
+    if (r == 0)
+        r = keep(a, fd, cpu->number);
+    if (r < 0) {
+        close(fd);
+        log_warn("a thread is not sampled tid=%u: %s", tid, strerrordesc_np(-r));
+    }
+    return r;
+}
+
+/* On all CPUs or on none: what is not open in whole is opened again by the next pass. */
 static int open_thread(struct pass *p, uint32_t tid)
 {
     struct attach *a = p->attach;
-    for (size_t i = 0; i < p->cpu_count; i++) {
-        struct cpu *cpu = &p->cpus[i];
-        if (!cpu->online)
-            continue;
-        int fd =
-            event_open_sample(&a->config.event, &a->config.features, (pid_t)tid, cpu->number, NULL);
-        if (fd < 0) {
-            if ((fd == -EMFILE || fd == -ENFILE) && !a->full) {
-                a->full = true;
-                log_warn("not all threads are sampled: %s; raise RLIMIT_NOFILE",
-                         strerrordesc_np(-fd));
-            }
-            return fd;
-        }
-        int r = ioctl(fd, PERF_EVENT_IOC_SET_OUTPUT, cpu->sideband_fd) < 0 ? -errno : 0;
-        if (r == 0)
-            r = keep(a, fd, cpu->number);
-        if (r < 0) {
-            close(fd);
-            log_warn("a thread is not sampled tid=%u: %s", tid, strerrordesc_np(-r));
-            return r;
-        }
-    }
-    return 0;
+    size_t before = a->count;
+    int r = 0;
+    for (size_t i = 0; i < p->cpu_count && r == 0; i++)
+        r = p->cpus[i].online ? open_thread_on(p, tid, &p->cpus[i]) : 0;
+    for (; r < 0 && a->count > before; a->alive--)
+        close(a->v[--a->count].fd);
+    return r;
 }
 
 /* ---- settled processes */

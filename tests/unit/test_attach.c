@@ -204,6 +204,18 @@ static void what_is_refused_is_asked_for_more_rarely(void **state)
     assert_true(look_at(k, &k->cpu, 1, SEC / 2));
 }
 
+/* What it has open at CPU 0 would be opened once more in the next pass. */
+static void a_thread_is_opened_on_all_cpus_or_none(void **state)
+{
+    struct kit *k = kit_of(state);
+    struct cpu cpus[] = {k->cpu, {.number = 0, .online = true, .sideband_fd = k->proc_fd}};
+    assert_true(look_at(k, cpus, ARRAY_LEN(cpus), PACE_NS));
+    assert_int_equal(attach_last_counts(k->attach).refused, 1);
+    assert_true(attach_is_over(k->attach));
+    assert_true(look(k));
+    assert_false(attach_is_over(k->attach));
+}
+
 #define WITH_A_CHILD(test) cmocka_unit_test_setup_teardown(test, make_kit, free_kit)
 
 int main(void)
@@ -212,6 +224,7 @@ int main(void)
         WITH_A_CHILD(a_thread_that_is_opened_late_leaves_its_process_as_it_was),
         WITH_A_CHILD(a_zombie_is_not_looked_for_for_ever),
         WITH_A_CHILD(what_is_refused_is_asked_for_more_rarely),
+        WITH_A_CHILD(a_thread_is_opened_on_all_cpus_or_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
