@@ -17,7 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -90,13 +89,6 @@ int attach_new(const struct attach_config *config, struct attach **ret, struct e
     if (r < 0) {
         free(a);
         return r;
-    }
-    /* A descriptor for each thread and CPU: as many as there may be. */
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-        limit.rlim_cur = limit.rlim_max;
-        if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
-            log_warn("raising RLIMIT_NOFILE: %s", strerrordesc_np(errno));
     }
     *ret = a;
     return 0;
