@@ -156,14 +156,21 @@ static void drop_gone(struct attach *a, const struct cpu *cpus, size_t cpu_count
 
 /* What inherited an event writes where that does (perf_output_begin() in
  * kernel/events/ring_buffer.c). */
-void attach_lead_cpu(struct attach *attach, const struct cpu *cpu)
+size_t attach_lead_cpu(struct attach *attach, const struct cpu *cpu)
 {
+    size_t threads = 0, led = 0;
     for (size_t i = 0; i < attach->count; i++) {
         const struct attached *at = &attach->v[i];
-        if (at->cpu == cpu->number &&
-            ioctl(at->fd, PERF_EVENT_IOC_SET_OUTPUT, cpu->sideband_fd) < 0)
+        /* A thread's events lie in the order of their CPUs. */
+        threads += i == 0 || at->cpu <= at[-1].cpu;
+        if (at->cpu != cpu->number)
+            continue;
+        if (ioctl(at->fd, PERF_EVENT_IOC_SET_OUTPUT, cpu->sideband_fd) == 0)
+            led++;
+        else
             log_warn("a thread is not sampled on CPU %d: %s", at->cpu, strerrordesc_np(errno));
     }
+    return threads - led;
 }
 
 static int open_thread_on(struct pass *p, uint32_t tid, const struct cpu *cpu)

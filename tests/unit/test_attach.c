@@ -216,6 +216,23 @@ static void a_thread_is_opened_on_all_cpus_or_none(void **state)
     assert_false(attach_is_over(k->attach));
 }
 
+static void a_cpu_that_comes_later_has_none_of_the_threads(void **state)
+{
+    struct kit *k = kit_of(state);
+    command(k, 't');
+    assert_true(look(k));
+    struct cpu later = {.number = 1, .online = true, .sideband_fd = k->cpu.sideband_fd};
+    assert_int_equal(attach_lead_cpu(k->attach, &later), 2);
+}
+
+static void a_cpu_that_is_back_has_the_threads_of_before(void **state)
+{
+    struct kit *k = kit_of(state);
+    command(k, 't');
+    assert_true(look(k));
+    assert_int_equal(attach_lead_cpu(k->attach, &k->cpu), 0);
+}
+
 #define WITH_A_CHILD(test) cmocka_unit_test_setup_teardown(test, make_kit, free_kit)
 
 int main(void)
@@ -225,6 +242,8 @@ int main(void)
         WITH_A_CHILD(a_zombie_is_not_looked_for_for_ever),
         WITH_A_CHILD(what_is_refused_is_asked_for_more_rarely),
         WITH_A_CHILD(a_thread_is_opened_on_all_cpus_or_none),
+        WITH_A_CHILD(a_cpu_that_comes_later_has_none_of_the_threads),
+        WITH_A_CHILD(a_cpu_that_is_back_has_the_threads_of_before),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
