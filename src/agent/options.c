@@ -87,7 +87,7 @@ static const struct option_def defs[] = {
     {"pod-info", OPTION_STRING, AT(pod_info), "DIR", NULL, 0, 0, "Pods",
      "Where podflamed's own pod has a downward API volume with its labels and annotations; by "
      "default /etc/podinfo, if it is there. Empty: do not look, nor at the variables "
-     "PODFLAME_NAMESPACE, PODFLAME_POD_NAME, PODFLAME_POD_UID and PODFLAME_NODE_NAME."},
+     "PODFLAME_NAMESPACE, PODFLAME_POD_NAME and PODFLAME_POD_UID."},
     {"include", OPTION_STRING, AT(include), "PODS", NULL, 0, 0, "Pods",
      "Keep samples of these pods only, as in namespace=shop,pod=web-*;label.tier=test: pods for "
      "which all terms of one selector hold, with * and ? for any text and character. Samples of "
