@@ -82,9 +82,10 @@ static int name_window(struct namer *n, struct window *window, struct err *err)
         return r;
     n->sent = now;
     n->seq++;
-    log_debug("batch spooled seq=%llu samples=%llu stacks=%u bytes=%zu",
+    int64_t late_ns = clock_ns(CLOCK_REALTIME) - window->end_ns;
+    log_debug("batch spooled seq=%llu samples=%llu stacks=%u bytes=%zu late_ms=%lld",
               (unsigned long long)batch.seq, (unsigned long long)window->sample_count,
-              batch.stack_count, bytes.len);
+              batch.stack_count, bytes.len, (long long)(late_ns / NS_PER_MS));
     return 0;
 }
 

@@ -14,7 +14,6 @@
 #include "server/exchange.h"
 #include "server/json.h"
 #include "server/pod_rows.h"
-#include "server/sources.h"
 
 /* What samples say of one container. */
 struct used {
@@ -171,8 +170,7 @@ static int put_labels(const struct kube_object *o, struct buf *out)
     return r < 0 ? r : buf_puts(out, "}");
 }
 
-static int put_answer(struct api *api, const struct store_query *query, const struct pods *pods,
-                      struct buf *out)
+static int put_answer(const struct store_query *query, const struct pods *pods, struct buf *out)
 {
     const struct pod *pod = &pods->all[0];
     const struct told_pod *told = pod_told(pod);
@@ -180,7 +178,7 @@ static int put_answer(struct api *api, const struct store_query *query, const st
     if (r == 0)
         r = json_key_u64(out, ",", "end_ms", (uint64_t)query->end_ms);
     if (r == 0)
-        r = sources_put(api, true, out);
+        r = buf_append(out, pods->sources.data, pods->sources.len);
     if (r == 0)
         r = buf_puts(out, ",");
     if (r == 0)
@@ -226,5 +224,5 @@ void api_get_pod(struct api *api, const struct request *request, struct reply *r
         reply_error(reply, 404, "nothing is known of a pod %.300s in this range",
                     request->path + sizeof("/api/v1/pods/") - 1);
     else
-        api_reply_json(reply, put_answer(api, &query.store, &pods, &reply->body));
+        api_reply_json(reply, put_answer(&query.store, &pods, &reply->body));
 }

@@ -14,6 +14,7 @@
 #include "server/api_internal.h"
 #include "server/cluster/cluster.h"
 #include "server/json.h"
+#include "server/sources.h"
 
 void pods_free(struct pods *pods)
 {
@@ -23,6 +24,7 @@ void pods_free(struct pods *pods)
     pod_facts_free(&pods->facts);
     free(pods->all);
     free(pods->services);
+    buf_free(&pods->sources);
     *pods = (struct pods){0};
 }
 
@@ -214,6 +216,8 @@ int pods_read(struct api *api, struct store_query *query, bool containers, struc
     r = add_rows(ret);
     if (r == 0)
         r = add_told(ret);
+    if (r == 0)
+        r = sources_put(api, true, &ret->sources);
     if (r == 0 && api->cluster) {
         cluster_lock(api->cluster);
         ret->locked = api->cluster;

@@ -5,11 +5,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/buf.h"
 #include "server/label_rows.h"
 #include "server/pod_facts.h"
 
 struct api;
-struct buf;
 struct cluster;
 struct err;
 struct kube_object;
@@ -44,6 +44,7 @@ struct pods {
     const struct kube_object **services; /* by namespace */
     size_t service_count;
     struct cluster *locked; /* NULL: none is followed */
+    struct buf sources; /* who was asked, as sources_put() writes it: it locks the cluster, too */
 };
 
 /* The samples of the query (its groups are set here) and what agents said, then, with the cluster

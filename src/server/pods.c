@@ -8,16 +8,14 @@
 #include "server/exchange.h"
 #include "server/json.h"
 #include "server/pod_rows.h"
-#include "server/sources.h"
 
-static int put_list(struct api *api, const struct store_query *query, const struct pods *pods,
-                    struct buf *out)
+static int put_list(const struct store_query *query, const struct pods *pods, struct buf *out)
 {
     int r = json_key_u64(out, "{", "start_ms", (uint64_t)query->start_ms);
     if (r == 0)
         r = json_key_u64(out, ",", "end_ms", (uint64_t)query->end_ms);
     if (r == 0)
-        r = sources_put(api, true, out);
+        r = buf_append(out, pods->sources.data, pods->sources.len);
     if (r == 0)
         r = buf_puts(out, ",\"pods\":[");
     for (size_t i = 0; r == 0 && i < pods->count; i++) {
@@ -41,5 +39,5 @@ void api_get_pods(struct api *api, const struct request *request, struct reply *
     if (r < 0)
         api_reply_failure(reply, "pods not listed", r, &err);
     else
-        api_reply_json(reply, put_list(api, &query.store, &pods, &reply->body));
+        api_reply_json(reply, put_list(&query.store, &pods, &reply->body));
 }

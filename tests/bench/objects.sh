@@ -90,16 +90,11 @@ kib() { awk -v key="$1:" '$1 == key { print $2 }' "/proc/$agent_pid/status"; }
 wait_until 60 has_spooled 2 || bail "no window was spooled"
 echo "$objects libraries with DWARF and a program with $(($(dwarf_bytes "$dir/huge") / 1000000)) MB of it; $(nproc) CPUs, Linux $(uname -r)"
 printf '%-28s %10s %10s %10s %10s\n' '' 'RSS MiB' 'peak MiB' 'rings MiB' 'late ms'
-row() { # what; the last window's batch, late by its time on the clock
+row() { # what; by how much the last window's batch came after the window's end
     awk -v what="$1" -v rss="$(kib VmRSS)" -v peak="$(kib VmHWM)" -v rings="$(metric ring_bytes)" -v late="$2" \
         'BEGIN { printf "%-28s %10.1f %10.1f %10.1f %10s\n", what, rss / 1024, peak / 1024, rings / 1048576, late }'
 }
-# The log has a batch's time to the millisecond; windows end at the clock's :00 and :30.
-late_ms() {
-    grep 'batch spooled' "$agent_log" | tail -n 1 | grep -o '[0-9][0-9]:[0-9][0-9]:[0-9][0-9]\.[0-9]*' |
-        awk -F'[:.]' '{ print ($3 % 30) * 1000 + substr($4 "000", 1, 3) }'
-}
-row 'before' "$(late_ms)"
+row 'before' "$(log_field "$agent_log" 'batch spooled' late_ms)"
 seconds=$((windows * 30))
 "$dir/host" "$seconds" "${libraries[@]}" &
 kit_pids+=($!)
@@ -107,7 +102,7 @@ kit_pids+=($!)
 kit_pids+=($!)
 for ((i = 1; i <= windows; i++)); do
     wait_until 60 has_spooled $((2 + i)) || bail "a window was not spooled"
-    row "window $i" "$(late_ms)"
+    row "window $i" "$(log_field "$agent_log" 'batch spooled' late_ms)"
 done
 folded group=process >"$dir/folded"
 count() { awk -v pattern="$1" '$0 ~ pattern { n += $NF } END { print n + 0 }' "$dir/folded"; }

@@ -19,6 +19,7 @@
 #include "server/api_internal.h"
 #include "server/cluster/cluster.h"
 #include "server/exchange.h"
+#include "server/label_rows.h"
 #include "store_kit.h"
 
 #define NOON_S (20717 * 86400ll + 43200) /* 2026-09-21 */
@@ -309,6 +310,24 @@ static void samples_without_names_get_those_that_agents_told(void **state)
 
 #define WITH_ANSWERS(test) cmocka_unit_test_setup_teardown(test, make, unmake)
 
+/* Also where no series lacks its pod's name. */
+static void a_workload_that_only_agents_told_is_grouped_by(void **state)
+{
+    struct answers *a = *state;
+    struct label_rows rows = {0};
+    const struct store_query query = {.start_ms = (NOON_S - 100) * 1000,
+                                      .end_ms = (NOON_S + 300) * 1000,
+                                      .groups = {"workload"},
+                                      .group_count = 1};
+    sample(a, 0, NEW_UID, ID_2, true);
+    tell(a, 60, NEW_UID, ID_2, IP);
+    assert_int_equal(label_rows_read(&a->api, &query, &rows, NULL), 0);
+    assert_int_equal(rows.count, 1);
+    assert_string_equal(rows.all[0].values[0], "StatefulSet/db");
+    assert_int_equal(rows.all[0].samples, 10);
+    label_rows_free(&rows);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -317,6 +336,7 @@ int main(void)
         WITH_ANSWERS(the_last_of_two_pods_with_a_name_is_told_with_the_containers_of_both),
         WITH_ANSWERS(what_the_api_server_says_goes_first),
         WITH_ANSWERS(samples_without_names_get_those_that_agents_told),
+        WITH_ANSWERS(a_workload_that_only_agents_told_is_grouped_by),
         WITH_ANSWERS(of_another_pod_that_had_the_name_nothing_is_believed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
