@@ -184,6 +184,8 @@ static int set_place(struct fetch *f, const struct fetch_config *c, struct err *
     CURL *easy = f->easy;
     const char *what = "go without a proxy";
     CURLcode code = curl_easy_setopt(easy, CURLOPT_PROXY, "");
+    if (code == CURLE_UNKNOWN_OPTION)
+        code = CURLE_OK; /* a libcurl that knows no proxies takes none */
     if (code == CURLE_OK && f->connect_to) {
         what = "connect to another place than the URL's";
         code = curl_easy_setopt(easy, CURLOPT_CONNECT_TO, f->connect_to);
