@@ -13,9 +13,11 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "k8s/fetch.h"
 
 #define TOTAL_NS           (4500 * NS_PER_MS)
+#define IMAGES_GAP_NS      (60 * NS_PER_SEC) /* a list of images costs the runtime much */
 #define GRPC_UNIMPLEMENTED 12
 
 static const char *const places[] = {
@@ -36,6 +38,9 @@ struct runtime {
     struct fetch *fetch; /* NULL until it is asked */
     size_t version;      /* of the interface, that it knows as far as we know */
     char name[16];       /* "": not asked yet */
+    struct buf images;   /* the last list of them */
+    int64_t images_ns;   /* when it was asked for it; 0: never */
+    bool fails;          /* and that has been logged */
 };
 
 struct cri {
@@ -44,13 +49,21 @@ struct cri {
     bool looks; /* no socket was given */
 };
 
+static void forget(struct runtime *t)
+{
+    fetch_free(&t->fetch);
+    t->name[0] = 0;
+    buf_free(&t->images);
+    t->images_ns = 0;
+}
+
 static void cri_free(struct cri **cri)
 {
     struct cri *c = *cri;
     if (!c)
         return;
     for (size_t i = 0; i < c->count; i++) {
-        fetch_free(&c->runtimes[i].fetch);
+        forget(&c->runtimes[i]);
         free(c->runtimes[i].path);
     }
     free(c);
@@ -112,26 +125,37 @@ static int greet(struct runtime *t, int64_t until_ns, struct err *err)
     return r;
 }
 
-/* Containers before sandboxes: those of each are then there. Images are another service, which a
- * runtime may leave to somebody else. */
+/* Images, another service, give names only: whatever is wrong with them, the rest is told. */
+static void name_images(struct runtime *t, int64_t until_ns, struct cri_answers *answers)
+{
+    _cleanup_(buf_free) struct buf images = {0};
+    int64_t now_ns = clock_ns(CLOCK_MONOTONIC);
+    answers->images = (struct cri_bytes){t->images.data, t->images.len};
+    if ((t->images_ns && now_ns - t->images_ns < IMAGES_GAP_NS) || !cri_lacks_images(answers))
+        return;
+    t->images_ns = now_ns;
+    if (call(t, "ImageService/ListImages", until_ns, &images, NULL) < 0)
+        return;
+    struct buf before = t->images;
+    t->images = images;
+    images = before;
+    answers->images = (struct cri_bytes){t->images.data, t->images.len};
+}
+
+/* Containers before sandboxes: those of each are then there. */
 static int call_all(struct runtime *t, int64_t until_ns, const struct facts_sink *sink,
                     struct err *err)
 {
-    _cleanup_(buf_free) struct buf sandboxes = {0}, containers = {0}, images = {0};
+    _cleanup_(buf_free) struct buf sandboxes = {0}, containers = {0};
     int r = call(t, "RuntimeService/ListContainers", until_ns, &containers, err);
     if (r == 0)
         r = call(t, "RuntimeService/ListPodSandbox", until_ns, &sandboxes, err);
     if (r < 0)
         return r;
-    r = call(t, "ImageService/ListImages", until_ns, &images, err);
-    if (r == -EOPNOTSUPP)
-        images.len = 0;
-    else if (r < 0)
-        return r;
     struct cri_answers answers = {.sandboxes = {sandboxes.data, sandboxes.len},
                                   .containers = {containers.data, containers.len},
-                                  .images = {images.data, images.len},
                                   .runtime = t->name};
+    name_images(t, until_ns, &answers);
     r = cri_parse(&answers, sink, err);
     return r < 0 ? err_wrap(err, r, "%s", t->path) : 0;
 }
@@ -147,11 +171,8 @@ static int ask(struct runtime *t, int64_t until_ns, const struct facts_sink *sin
         r = greet(t, until_ns, err);
     if (r == 0)
         r = call_all(t, until_ns, sink, err);
-    if (r < 0) {
-        /* Another may stand there next time. */
-        fetch_free(&t->fetch);
-        t->name[0] = 0;
-    }
+    if (r < 0)
+        forget(t); /* another may stand there next time */
     return r;
 }
 
@@ -170,29 +191,60 @@ static bool is_none(int r)
     return r == -EOPNOTSUPP || r == -ECONNREFUSED;
 }
 
+static bool is_fault(int r)
+{
+    return r < 0 && !is_none(r);
+}
+
+/* Where another answers, nobody else tells of it. */
+static void log_fault(struct runtime *t, const struct err *why)
+{
+    bool fails = is_fault(why->code);
+    if (fails && !t->fails)
+        log_warn("a container runtime fails, others answer error=\"%s\"", why->text);
+    t->fails = fails;
+}
+
+/* Each has its share of the time that is left, and none keeps away what another tells. */
+static int ask_all(struct runtime *const *there, size_t count, int64_t until_ns,
+                   const struct facts_sink *sink, struct err *err)
+{
+    struct err why[ARRAY_LEN(places)] = {0};
+    const struct err *worst = NULL;
+    size_t answered = 0;
+    for (size_t i = 0; i < count; i++) {
+        int64_t now_ns = clock_ns(CLOCK_MONOTONIC);
+        int r = ask(there[i], now_ns + (until_ns - now_ns) / (int64_t)(count - i), sink, &why[i]);
+        if (r == -ENOMEM) /* the sink may have half of it */
+            return err_set(err, r, "%s", why[i].text);
+        answered += r == 0;
+        why[i].code = r;
+        if (r < 0 && (!worst || (is_fault(r) && is_none(worst->code))))
+            worst = &why[i];
+    }
+    for (size_t i = 0; answered && i < count; i++)
+        log_fault(there[i], &why[i]);
+    if (answered)
+        return 0;
+    return is_none(worst->code) ? err_set(err, -ENOENT, "no container runtime: %s", worst->text)
+                                : err_set(err, worst->code, "%s", worst->text);
+}
+
 static int refresh(void *self, const struct facts_sink *sink, struct err *err)
 {
     struct cri *c = self;
-    struct err why = {0};
+    struct runtime *there[ARRAY_LEN(places)];
     int64_t until_ns = clock_ns(CLOCK_MONOTONIC) + TOTAL_NS;
-    size_t answered = 0;
+    size_t count = 0;
     if (!c->looks)
         return ask(&c->runtimes[0], until_ns, sink, err);
-    for (size_t i = 0; i < c->count; i++) {
-        struct runtime *t = &c->runtimes[i];
-        if (!is_socket(t->path))
-            continue;
-        int r = ask(t, until_ns, sink, &why);
-        answered += r == 0;
-        if (r < 0 && !is_none(r))
-            return err_set(err, r, "%s", why.text);
-    }
-    if (answered)
-        return 0;
-    return why.code ? err_set(err, -ENOENT, "no container runtime: %s", why.text)
-                    : err_set(err, -ENOENT,
-                              "no container runtime's socket in any of the usual places, as %s",
-                              c->runtimes[0].path);
+    for (size_t i = 0; i < c->count; i++)
+        if (is_socket(c->runtimes[i].path))
+            there[count++] = &c->runtimes[i];
+    return count ? ask_all(there, count, until_ns, sink, err)
+                 : err_set(err, -ENOENT,
+                           "no container runtime's socket in any of the usual places, as %s",
+                           c->runtimes[0].path);
 }
 
 static const struct source_ops cri_ops = {.name = "cri", .refresh = refresh, .free = free_self};

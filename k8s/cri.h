@@ -4,6 +4,7 @@
  * address. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,7 +21,7 @@ struct cri_config {
 };
 
 /* Copies what it is given. Where it looks by itself it asks every runtime that is there and speaks
- * the interface; a dockerd's own containerd does not. */
+ * the interface; a dockerd's own containerd does not. One that fails is a fault if none answers. */
 int cri_source_new(const struct cri_config *config, struct source *ret, struct err *err);
 
 struct cri_bytes {
@@ -31,9 +32,12 @@ struct cri_bytes {
 /* Each a protobuf message without gRPC's frame. */
 struct cri_answers {
     struct cri_bytes sandboxes, containers;
-    struct cri_bytes images; /* names for their hashes; may be empty */
+    struct cri_bytes images; /* names for their hashes; what is no list of them is left out */
     const char *runtime;     /* may be NULL */
 };
+
+/* Whether a container tells its image by a hash only, which is not in `images`. */
+bool cri_lacks_images(const struct cri_answers *answers);
 
 /* The facts of the answers. Sandboxes give pods, and a container each. What kind a container is the
  * interface does not say: none is CONTAINER_INIT. -EBADMSG: no such messages. */

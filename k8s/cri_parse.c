@@ -97,19 +97,25 @@ static int give_sandbox(struct bounds *b, const Cri__PodSandbox *sandbox, const 
     return r < 0 ? r : bounds_give_container(b, &container);
 }
 
-/* A pod may have several, of which one is ready: it comes last, so that what it says stays. */
-static int give_sandboxes(struct bounds *b, const Cri__ListPodSandboxResponse *list,
-                          const char *runtime)
+/* Ready ones first, then the youngest: of what is told of a pod, and of two pods of one name, the
+ * first word counts, and what has ended is listed for long. */
+static int compare_worth(const void *a, const void *b)
 {
-    for (int ready = 0; ready <= 1; ready++)
-        for (size_t i = 0; i < list->n_items; i++) {
-            if ((list->items[i]->state == 0) != ready)
-                continue;
-            int r = give_sandbox(b, list->items[i], runtime);
-            if (r < 0)
-                return r;
-        }
-    return 0;
+    const Cri__PodSandbox *const *left = a, *const *right = b;
+    bool left_ready = (*left)->state == 0, right_ready = (*right)->state == 0;
+    int64_t left_ns = (*left)->created_at, right_ns = (*right)->created_at;
+    return left_ready != right_ready ? right_ready - left_ready
+                                     : (right_ns > left_ns) - (right_ns < left_ns);
+}
+
+static int give_sandboxes(struct bounds *b, Cri__ListPodSandboxResponse *list, const char *runtime)
+{
+    int r = 0;
+    if (list->n_items)
+        qsort(list->items, list->n_items, sizeof(void *), compare_worth);
+    for (size_t i = 0; r == 0 && i < list->n_items; i++)
+        r = give_sandbox(b, list->items[i], runtime);
+    return r;
 }
 
 /* ---- containers */
@@ -142,13 +148,18 @@ static int compare_images(const void *a, const void *b)
     return strcmp((*left)->id, (*right)->id);
 }
 
+static void sort_images(Cri__ListImagesResponse *list)
+{
+    if (list->n_images)
+        qsort(list->images, list->n_images, sizeof(void *), compare_images);
+}
+
 static void sort_lists(struct lists *lists)
 {
     if (lists->sandboxes->n_items)
         qsort(lists->sandboxes->items, lists->sandboxes->n_items, sizeof(void *),
               compare_sandboxes);
-    if (lists->images->n_images)
-        qsort(lists->images->images, lists->images->n_images, sizeof(void *), compare_images);
+    sort_images(lists->images);
 }
 
 static const char *uid_of_sandbox(const struct lists *lists, const char *id)
@@ -160,18 +171,30 @@ static const char *uid_of_sandbox(const struct lists *lists, const char *id)
     return found && (*found)->metadata ? (*found)->metadata->uid : NULL;
 }
 
+static const Cri__Image *find_image(const Cri__ListImagesResponse *list, const char *id)
+{
+    Cri__Image wanted = {.id = (char *)(uintptr_t)id}, *key = &wanted, **found = NULL;
+    if (list->n_images)
+        found = bsearch(&key, list->images, list->n_images, sizeof(void *), compare_images);
+    return found ? *found : NULL;
+}
+
 /* As the user called it, if the runtime says so; else mostly a hash, which has a name. */
 static const char *name_of_image(const struct lists *lists, const Cri__ImageSpec *spec)
 {
-    const Cri__ListImagesResponse *list = lists->images;
     if (!spec || *spec->user_specified_image)
         return spec ? spec->user_specified_image : NULL;
-    Cri__Image wanted = {.id = spec->image}, *key = &wanted, **found = NULL;
-    if (list->n_images)
-        found = bsearch(&key, list->images, list->n_images, sizeof(void *), compare_images);
-    return found && (*found)->n_repo_tags      ? (*found)->repo_tags[0]
-           : found && (*found)->n_repo_digests ? (*found)->repo_digests[0]
-                                               : spec->image;
+    const Cri__Image *image = find_image(lists->images, spec->image);
+    return image && image->n_repo_tags      ? image->repo_tags[0]
+           : image && image->n_repo_digests ? image->repo_digests[0]
+                                            : spec->image;
+}
+
+/* containerd's ids begin with their kind, CRI-O's are bare. */
+static bool is_image_id(const char *text)
+{
+    return starts_with(text, "sha256:") ||
+           (strlen(text) == 64 && strspn(text, "0123456789abcdef") == 64);
 }
 
 static int give_container(struct bounds *b, const Cri__Container *from, const struct lists *lists)
@@ -207,6 +230,28 @@ static int give_all(struct bounds *b, struct lists *lists)
 
 /* ---- all of it */
 
+bool cri_lacks_images(const struct cri_answers *answers)
+{
+    const struct cri_bytes *c = &answers->containers, *i = &answers->images;
+    struct budget budget = budget_of(c->len + i->len);
+    ProtobufCAllocator memory = allocator_of(&budget);
+    Cri__ListImagesResponse none = CRI__LIST_IMAGES_RESPONSE__INIT;
+    Cri__ListContainersResponse *list =
+        cri__list_containers_response__unpack(&memory, c->len, c->data);
+    Cri__ListImagesResponse *images = cri__list_images_response__unpack(&memory, i->len, i->data);
+    bool lacks = false;
+    if (images)
+        sort_images(images);
+    for (size_t n = 0; list && n < list->n_containers && !lacks; n++) {
+        const Cri__ImageSpec *spec = list->containers[n]->image;
+        lacks = spec && !*spec->user_specified_image && is_image_id(spec->image) &&
+                !find_image(images ? images : &none, spec->image);
+    }
+    cri__list_images_response__free_unpacked(images, &memory);
+    cri__list_containers_response__free_unpacked(list, &memory);
+    return lacks;
+}
+
 int cri_parse(const struct cri_answers *answers, const struct facts_sink *sink, struct err *err)
 {
     const struct cri_bytes *s = &answers->sandboxes, *c = &answers->containers,
@@ -214,18 +259,17 @@ int cri_parse(const struct cri_answers *answers, const struct facts_sink *sink, 
     struct budget budget = budget_of(s->len + c->len + i->len);
     ProtobufCAllocator memory = allocator_of(&budget);
     struct bounds b = {.to = sink};
+    Cri__ListImagesResponse none = CRI__LIST_IMAGES_RESPONSE__INIT;
     struct lists lists = {
         .sandboxes = cri__list_pod_sandbox_response__unpack(&memory, s->len, s->data),
         .containers = cri__list_containers_response__unpack(&memory, c->len, c->data),
-        .images = cri__list_images_response__unpack(&memory, i->len, i->data),
         .runtime = answers->runtime,
     };
+    Cri__ListImagesResponse *images = cri__list_images_response__unpack(&memory, i->len, i->data);
+    lists.images = images ? images : &none;
     int r = 0;
-    if (!lists.sandboxes || !lists.containers || !lists.images)
-        r = no_message(!lists.sandboxes    ? "a list of sandboxes"
-                       : !lists.containers ? "a list of containers"
-                                           : "a list of images",
-                       err);
+    if (!lists.sandboxes || !lists.containers)
+        r = no_message(!lists.sandboxes ? "a list of sandboxes" : "a list of containers", err);
     if (r == 0) {
         r = give_all(&b, &lists);
         if (r < 0)
@@ -233,7 +277,7 @@ int cri_parse(const struct cri_answers *answers, const struct facts_sink *sink, 
         else
             bounds_end(&b);
     }
-    cri__list_images_response__free_unpacked(lists.images, &memory);
+    cri__list_images_response__free_unpacked(images, &memory);
     cri__list_containers_response__free_unpacked(lists.containers, &memory);
     cri__list_pod_sandbox_response__free_unpacked(lists.sandboxes, &memory);
     return r;

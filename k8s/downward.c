@@ -2,7 +2,6 @@
  * own pod. See downward.h. */
 #include "k8s/downward.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -14,11 +13,11 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/fs.h"
+#include "base/parse.h"
 #include "k8s/facts.h"
 #include "k8s/source.h"
 
-/* Kubernetes keeps annotations below 256 KiB in all; quoted, they may be four times as long. */
-#define FILE_MAX (1u << 20)
+#define FILE_MAX (1u << 20) /* far above what labels come to */
 
 /* ---- Go's quoted text */
 
@@ -45,21 +44,6 @@ static bool put_rune(char **to, uint32_t c)
     return c != 0;
 }
 
-static bool read_hex(const char *from, const char *end, size_t digits, uint32_t *ret)
-{
-    uint32_t value = 0;
-    if ((size_t)(end - from) < digits)
-        return false;
-    for (size_t i = 0; i < digits; i++) {
-        unsigned char c = (unsigned char)from[i];
-        if (!isxdigit(c))
-            return false;
-        value = value << 4 | (uint32_t)(isdigit(c) ? c - '0' : (c | 0x20) - 'a' + 10);
-    }
-    *ret = value;
-    return true;
-}
-
 /* What stands behind a backslash, at least one byte; the escape is never shorter than what it says.
  */
 static bool unescape(const char **from, const char *end, char **to)
@@ -73,7 +57,7 @@ static bool unescape(const char **from, const char *end, char **to)
         return true;
     }
     size_t digits = c == 'x' ? 2 : c == 'u' ? 4 : c == 'U' ? 8 : 0;
-    if (!digits || !read_hex(*from, end, digits, &value))
+    if (!digits || parse_hex(*from, (size_t)(end - *from), digits, &value) < 0)
         return false;
     *from += digits;
     if (c != 'x')
@@ -174,19 +158,9 @@ const char *downward_own_uid(void)
     return variable("PODFLAME_POD_UID");
 }
 
-/* A static pod's cgroup is called by its configuration's hash, whatever else is called its uid. */
-static const char *find_config_hash(const struct file *annotations)
-{
-    for (size_t i = 0; i < annotations->count; i++)
-        if (strcmp(annotations->labels[i].key, "kubernetes.io/config.hash") == 0)
-            return annotations->labels[i].value;
-    return NULL;
-}
-
 int downward_read(int dirfd, const struct facts_sink *sink, struct err *err)
 {
     _cleanup_(free_file) struct file labels = {0};
-    _cleanup_(free_file) struct file annotations = {0};
     struct pod_fact pod = {
         .uid = downward_own_uid(),
         .namespace = variable("PODFLAME_NAMESPACE"),
@@ -200,13 +174,8 @@ int downward_read(int dirfd, const struct facts_sink *sink, struct err *err)
                        "of PODFLAME_POD_UID, PODFLAME_NAMESPACE and "
                        "PODFLAME_POD_NAME some are set and some are not");
     int r = read_file(dirfd, "labels", &labels, err);
-    if (r == 0)
-        r = read_file(dirfd, "annotations", &annotations, err);
     if (r < 0)
         return r;
-    const char *hash = find_config_hash(&annotations);
-    if (hash)
-        pod.uid = hash;
     if (labels.bytes.data)
         pod.labels = labels.labels;
     pod.label_count = labels.count;

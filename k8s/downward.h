@@ -5,7 +5,8 @@
  *     PODFLAME_POD_NAME   metadata.name          PODFLAME_NODE_NAME  spec.nodeName
  *
  * and, in the volume's directory, the file `labels` (metadata.labels), which kubelet keeps up to
- * date, and `annotations` (metadata.annotations). */
+ * date. To a static pod kubelet tells the uid that it knows it by itself, its configuration's hash,
+ * as in the cgroup's path. */
 #pragma once
 
 #include <stddef.h>

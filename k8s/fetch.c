@@ -9,11 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/fs.h"
+#include "base/parse.h"
 #include "k8s/fetch_internal.h"
 
 #define TOKEN_MAX 65536u /* bytes; those with many audiences are some 2000 */
@@ -47,14 +50,11 @@ static void keep_message(struct fetch *f, const char *from, const char *end)
 {
     size_t n = 0;
     for (; from < end && n + 1 < sizeof(f->grpc_message); from++) {
-        unsigned value;
-        char c = *from, hex[3] = {0};
-        if (c == '%' && end - from > 2 && isxdigit((unsigned char)from[1])) {
-            memcpy(hex, from + 1, 2);
-            if (sscanf(hex, "%2x", &value) == 1) {
-                c = (char)value;
-                from += 2;
-            }
+        uint32_t value;
+        char c = *from;
+        if (c == '%' && parse_hex(from + 1, (size_t)(end - from - 1), 2, &value) == 0) {
+            c = (char)value;
+            from += 2;
         }
         f->grpc_message[n++] = c;
     }
@@ -101,6 +101,16 @@ static int watch(void *ctx, curl_off_t all, curl_off_t now, curl_off_t up_all, c
     f->too_slow = at_ns - f->heard_ns > f->silence_ns ||
                   (f->status != 200 && at_ns - f->began_ns > f->total_ns);
     return f->too_slow;
+}
+
+/* libcurl's own time of connecting has TLS in it in some versions, and in some not. */
+static int close_socket(void *ctx, curl_socket_t fd)
+{
+    struct fetch *f = ctx;
+    struct sockaddr_storage peer;
+    socklen_t len = sizeof(peer);
+    f->connected |= getpeername(fd, (struct sockaddr *)&peer, &len) == 0;
+    return close(fd);
 }
 
 /* asprintf that leaves NULL behind when it fails. */
@@ -167,6 +177,38 @@ static long milliseconds(int64_t ns, int64_t def_ns)
     return ms < 1 ? 1 : ms > 3600000 ? 3600000 : (long)ms;
 }
 
+/* Without these the answer would be of somebody else, who might get the token, too. A libcurl that
+ * lacks them is nothing that a runtime said: -ENOSYS. */
+static int set_place(struct fetch *f, const struct fetch_config *c, struct err *err)
+{
+    CURL *easy = f->easy;
+    const char *what = "go without a proxy";
+    CURLcode code = curl_easy_setopt(easy, CURLOPT_PROXY, "");
+    if (code == CURLE_UNKNOWN_OPTION)
+        code = CURLE_OK; /* a libcurl that knows no proxies takes none */
+    if (code == CURLE_OK && f->connect_to) {
+        what = "connect to another place than the URL's";
+        code = curl_easy_setopt(easy, CURLOPT_CONNECT_TO, f->connect_to);
+    }
+    if (code == CURLE_OK && c->unix_socket) {
+        what = "connect to a socket's path";
+        code = curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, c->unix_socket);
+    }
+    if (code == CURLE_OK && c->http2) {
+        what = "do HTTP/2";
+        code =
+            curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE);
+    }
+    if (code == CURLE_OK && c->ca_file && !c->insecure) {
+        what = "take this file of authorities";
+        code = curl_easy_setopt(easy, CURLOPT_CAINFO, c->ca_file);
+    }
+    return code == CURLE_OK
+               ? 0
+               : err_set(err, code == CURLE_OUT_OF_MEMORY ? -ENOMEM : -ENOSYS,
+                         "%s: libcurl cannot %s: %s", f->where, what, curl_easy_strerror(code));
+}
+
 static int set_options(struct fetch *f, const struct fetch_config *c, struct err *err)
 {
     CURL *easy = f->easy;
@@ -174,7 +216,6 @@ static int set_options(struct fetch *f, const struct fetch_config *c, struct err
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, f->curl_error);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-    curl_easy_setopt(easy, CURLOPT_PROXY, "");
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, milliseconds(c->connect_ns, 2 * NS_PER_SEC));
 #if LIBCURL_VERSION_NUM >= 0x075700
@@ -185,16 +226,11 @@ static int set_options(struct fetch *f, const struct fetch_config *c, struct err
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, f);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, f);
+    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, close_socket);
+    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, f);
     curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, watch);
     curl_easy_setopt(easy, CURLOPT_XFERINFODATA, f);
     curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
-    if (f->connect_to)
-        curl_easy_setopt(easy, CURLOPT_CONNECT_TO, f->connect_to);
-    if (c->unix_socket)
-        curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, c->unix_socket);
-    if (c->http2 && curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
-                                     (long)CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE) != CURLE_OK)
-        return err_set(err, -EOPNOTSUPP, "this libcurl cannot do HTTP/2");
     /* libcurl 7.88 fails at the second request of such a connection: "Error in the HTTP2 framing
      * layer". On a machine's own socket a new one costs little. */
     curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, (long)c->http2);
@@ -202,10 +238,16 @@ static int set_options(struct fetch *f, const struct fetch_config *c, struct err
         curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
         curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
     } else if (c->ca_file) {
-        curl_easy_setopt(easy, CURLOPT_CAINFO, c->ca_file);
-        curl_easy_setopt(easy, CURLOPT_CAPATH, NULL); /* these authorities, not any */
+        curl_easy_setopt(easy, CURLOPT_CAPATH, NULL); /* those of ca_file, not any */
     }
-    return 0;
+    return set_place(f, c, err);
+}
+
+int fetch_init(struct err *err)
+{
+    return curl_global_init(CURL_GLOBAL_DEFAULT) == 0
+               ? 0
+               : err_set(err, -EIO, "libcurl does not start");
 }
 
 int fetch_new(const struct fetch_config *config, struct fetch **ret, struct err *err)
@@ -213,8 +255,6 @@ int fetch_new(const struct fetch_config *config, struct fetch **ret, struct err 
     _cleanup_(fetch_free) struct fetch *f = calloc(1, sizeof(*f));
     if (!f)
         return err_errno(err, -ENOMEM, "preparing to ask %s", config->server);
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0)
-        return err_set(err, -EIO, "libcurl does not start");
     f->total_ns = config->total_ns ? config->total_ns : 5 * NS_PER_SEC;
     f->silence_ns = config->silence_ns ? config->silence_ns : 60 * NS_PER_SEC;
     int r = set_server(f, config, err);
@@ -305,6 +345,7 @@ static void forget_last(struct fetch *f)
     f->words.len = 0;
     f->refused = 0;
     f->too_slow = false;
+    f->connected = false;
     f->began_ns = f->heard_ns = clock_ns(CLOCK_MONOTONIC);
 }
 

@@ -40,8 +40,8 @@ struct fetch_request {
 enum fetch_failure {
     FETCH_OK,
     FETCH_TOKEN,     /* the token file is missing, empty or no token; nothing was sent */
-    FETCH_CONNECT,   /* nobody listens there, or no route */
-    FETCH_TIMEOUT,   /* too slow, or silent */
+    FETCH_CONNECT,   /* nobody listens there, no route, or no answer to the attempt */
+    FETCH_TIMEOUT,   /* connected, but too slow, or silent */
     FETCH_AUTHORITY, /* TLS: nobody we trust vouches for the certificate */
     FETCH_NAME,      /* TLS: the certificate is another's */
     FETCH_CA_FILE,   /* TLS: the file of authorities is missing or no PEM */
@@ -50,6 +50,9 @@ enum fetch_failure {
     FETCH_STOPPED,
     FETCH_OTHER, /* broken off, not HTTP, no memory ... */
 };
+
+/* Once, before there are other threads: libcurl starts safely beside them only from 7.84 on. */
+int fetch_init(struct err *err);
 
 /* Copies what it is given. -EINVAL: `server` is no URL. */
 int fetch_new(const struct fetch_config *config, struct fetch **ret, struct err *err);

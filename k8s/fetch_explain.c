@@ -1,20 +1,15 @@
 /* fetch_explain.c: takes what became of a transfer, gives words that say what to look at. */
 #include <ctype.h>
 #include <errno.h>
-#include <jansson.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "k8s/fetch_internal.h"
+#include "k8s/json.h"
 
 #define SHOWN_MAX 240 /* bytes of a body within an error */
-
-static void json_free(json_t **json)
-{
-    json_decref(*json);
-}
 
 /* The beginning on one line, without what would break it. */
 static void plain(char *to, size_t size, const char *from, size_t len)
@@ -35,7 +30,7 @@ static void plain(char *to, size_t size, const char *from, size_t len)
 static void server_words(const struct fetch *f, char *to, size_t size)
 {
     const char *body = (const char *)f->words.data;
-    _cleanup_(json_free) json_t *json = json_loadb(body ? body : "", f->words.len, 0, NULL);
+    _cleanup_json_ json_t *json = json_loadb(body ? body : "", f->words.len, 0, NULL);
     const char *message = json_string_value(json_object_get(json, "message"));
     plain(to, size, message ? message : body, message ? strlen(message) : f->words.len);
 }
@@ -79,7 +74,7 @@ static int explain_code(struct fetch *f, CURLcode code, struct err *err)
         return err_set(err, os_errno == EACCES ? -EACCES : -ECONNREFUSED, "%s: %s", f->where,
                        os_errno ? strerrordesc_np((int)os_errno) : words);
     case CURLE_OPERATION_TIMEDOUT:
-        f->failure = FETCH_TIMEOUT;
+        f->failure = f->connected ? FETCH_TIMEOUT : FETCH_CONNECT;
         return err_set(err, -ETIMEDOUT, "%s: %s", f->where, words);
     case CURLE_PEER_FAILED_VERIFICATION:
 #if LIBCURL_VERSION_NUM < 0x073e00 /* 7.62 made one of the two */

@@ -35,6 +35,7 @@ struct fetch {
     const atomic_bool *stop;
     int64_t began_ns, heard_ns; /* CLOCK_MONOTONIC */
     bool too_slow;
+    bool connected; /* the connection that was given up had come about */
 };
 
 /* The words for what became of the transfer of `path`; 0 if all is well. Sets f->failure. */

@@ -184,9 +184,9 @@ static int copy(char **to, const char *from)
     return from && !*to ? -ENOMEM : 0;
 }
 
-static int join(char **to, const char *head, const char *middle, const char *tail)
+static int join(char **to, const char *head, const char *middle, const char *tail, const char *end)
 {
-    if (asprintf(to, "%s%s%s", head, middle, tail) >= 0)
+    if (asprintf(to, "%s%s%s%s", head, middle, tail, end) >= 0)
         return 0;
     *to = NULL;
     return -ENOMEM;
@@ -196,6 +196,7 @@ static int join(char **to, const char *head, const char *middle, const char *tai
 static int set_places(struct kubelet *k, const struct kubelet_config *c)
 {
     bool v6 = c->node_ip && strchr(c->node_ip, ':');
+    const char *port = c->port ? c->port : KUBELET_PORT;
     int r = 0;
     if (c->url) {
         r = copy(&k->urls[k->url_count++], c->url);
@@ -204,9 +205,9 @@ static int set_places(struct kubelet *k, const struct kubelet_config *c)
     k->looks = true;
     if (c->node_ip && *c->node_ip && strcmp(c->node_ip, "127.0.0.1") != 0)
         r = join(&k->urls[k->url_count++], v6 ? "https://[" : "https://", c->node_ip,
-                 v6 ? "]:" KUBELET_PORT : ":" KUBELET_PORT);
+                 v6 ? "]:" : ":", port);
     if (r == 0)
-        r = copy(&k->urls[k->url_count++], "https://127.0.0.1:" KUBELET_PORT);
+        r = join(&k->urls[k->url_count++], "https://", "127.0.0.1", ":", port);
     return r < 0 ? r : copy(&k->server_name, c->server_name ? c->server_name : c->node);
 }
 
@@ -220,9 +221,9 @@ int kubelet_source_new(const struct kubelet_config *config, struct source *ret, 
     if (r == 0)
         r = copy(&k->ca_file, config->ca_file);
     if (r == 0)
-        r = join(&k->account_token, dir, "/token", "");
+        r = join(&k->account_token, dir, "/token", "", "");
     if (r == 0)
-        r = join(&k->account_ca, dir, "/ca.crt", "");
+        r = join(&k->account_ca, dir, "/ca.crt", "", "");
     if (r < 0)
         return err_errno(err, r, "preparing to ask kubelet");
     k->insecure = config->insecure;

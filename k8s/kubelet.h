@@ -14,7 +14,8 @@ struct err;
 #define KUBELET_ANSWER_MAX (64u << 20)
 
 struct kubelet_config {
-    const char *url;         /* NULL: looked for at `node_ip` and 127.0.0.1, port 10250 */
+    const char *url;         /* NULL: looked for at `node_ip` and 127.0.0.1 */
+    const char *port;        /* where it is looked for; NULL: 10250 */
     const char *node_ip;     /* as the downward API's status.hostIP gives it; may be NULL */
     const char *server_name; /* that the certificate must have; NULL: `node` where kubelet was
                                 found by itself, the host of `url` otherwise */

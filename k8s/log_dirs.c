@@ -7,11 +7,14 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "k8s/facts.h"
 #include "k8s/log_names.h"
@@ -20,28 +23,85 @@
 /* Links to logs long gone may pile up; far above what a node holds. */
 #define NAMES_MAX 100000u
 
+struct entry {
+    int64_t changed_ns;
+    char name[NAME_MAX + 1];
+};
+
+/* What one directory holds. */
+struct entries {
+    struct entry *all;
+    size_t count, room;
+};
+
+static void free_entries(struct entries *entries)
+{
+    free(entries->all);
+}
+
+static int add_entry(struct entries *entries, int fd, const char *name)
+{
+    struct stat st;
+    if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return 0; /* gone since */
+    if (entries->count == entries->room) {
+        size_t room = entries->room * 2 + 64;
+        struct entry *all = reallocarray(entries->all, room, sizeof(*all));
+        if (!all)
+            return -ENOMEM;
+        entries->all = all;
+        entries->room = room;
+    }
+    struct entry *entry = &entries->all[entries->count++];
+    entry->changed_ns = st.st_mtim.tv_sec * NS_PER_SEC + st.st_mtim.tv_nsec;
+    snprintf(entry->name, sizeof(entry->name), "%s", name);
+    return 0;
+}
+
+static int compare_age(const void *a, const void *b)
+{
+    const struct entry *left = a, *right = b;
+    return (right->changed_ns > left->changed_ns) - (right->changed_ns < left->changed_ns);
+}
+
 typedef int (*name_fn)(int dirfd, const char *name, const struct facts_sink *sink);
+
+/* The youngest first: of two pods of one name, as StatefulSets have them, the first that is told
+ * counts, and what has ended leaves its logs behind. */
+static int give_names(struct entries *entries, int fd, name_fn fn, const struct facts_sink *sink)
+{
+    int r = 0;
+    if (entries->count)
+        qsort(entries->all, entries->count, sizeof(*entries->all), compare_age);
+    for (size_t i = 0; r == 0 && i < entries->count; i++)
+        r = fn(fd, entries->all[i].name, sink);
+    return r;
+}
 
 static int list(int dirfd, const char *dir, name_fn fn, const struct facts_sink *sink,
                 struct err *err)
 {
+    _cleanup_(free_entries) struct entries entries = {0};
     _cleanup_close_ int fd = openat(dirfd, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return err_errno(err, -errno, "opening %s", dir);
     _cleanup_closedir_ DIR *d = fdopendir(fd);
     if (!d)
         return err_errno(err, -errno, "listing %s", dir);
-    int own = TAKE_FD(fd);
-    for (uint32_t n = 0; n < NAMES_MAX; n++) {
+    int own = TAKE_FD(fd), r = 0;
+    for (uint32_t n = 0; n < NAMES_MAX && r == 0; n++) {
         errno = 0;
         const struct dirent *entry = readdir(d);
-        if (!entry)
-            return errno ? err_errno(err, -errno, "listing %s", dir) : 0;
-        int r = fn(own, entry->d_name, sink);
-        if (r < 0)
-            return err_errno(err, r, "taking in names of %s", dir);
+        if (!entry && errno)
+            return err_errno(err, -errno, "listing %s", dir);
+        if (!entry) {
+            r = give_names(&entries, own, fn, sink);
+            return r < 0 ? err_errno(err, r, "taking in names of %s", dir) : 0;
+        }
+        r = add_entry(&entries, own, entry->d_name);
     }
-    return err_set(err, -E2BIG, "more than %u names in %s", NAMES_MAX, dir);
+    return r < 0 ? err_errno(err, r, "listing %s", dir)
+                 : err_set(err, -E2BIG, "more than %u names in %s", NAMES_MAX, dir);
 }
 
 static int take_pod(int dirfd, const char *name, const struct facts_sink *sink)

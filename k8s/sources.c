@@ -30,13 +30,13 @@ struct asked { /* one source */
     pthread_t thread;
     /* Under the lock: */
     uint64_t started, finished; /* how often it has been asked; the last of these that ended */
+    bool commits;               /* the table is taking its answer in */
     bool ended;                 /* the thread does nothing more */
     enum source_state state;
     int64_t state_ns, answer_ns; /* since when; 0: never */
     struct pods_counts counts;
     uint64_t answers, failures;
     char error[ERR_TEXT_MAX];
-    /* The thread's own: */
     int64_t due_ns, earliest_ns; /* when it is asked by itself; when somebody may have it asked */
     int64_t second_look_ns;      /* 0: none */
     uint32_t failed;             /* times in a row */
@@ -209,11 +209,13 @@ static void plan_next(struct asked *a, int result, int64_t began, int64_t ended)
     a->earliest_ns = a->due_ns;
 }
 
-/* Has the lock, gives it back while the source is asked. */
+/* Has the lock, gives it back while the source is asked and while the table takes the answer in:
+ * both take their time with many pods. */
 static void ask_once(struct asked *a)
 {
     struct sources *s = a->all;
     struct pods_update *update = NULL;
+    struct pods_counts counts = a->counts;
     struct err err = {0};
     int64_t began = now_ns();
     a->started++;
@@ -226,11 +228,16 @@ static void ask_once(struct asked *a)
     }
     int64_t ended = now_ns();
     /* Once stopped, the table may be gone: nothing may reach it. */
-    if (r == 0 && !s->stop)
-        r = pods_commit(&update, ended, &a->counts);
+    a->commits = r == 0 && !s->stop;
+    pthread_mutex_unlock(&s->lock);
+    if (a->commits)
+        r = pods_commit(&update, ended, &counts);
     pods_update_free(&update);
+    pthread_mutex_lock(&s->lock);
+    a->commits = false;
     if (s->stop)
         return;
+    a->counts = counts;
     if (r == -ENOMEM)
         err_errno(&err, r, "the answer");
     note_answer(a, r, &err, ended);
@@ -248,6 +255,15 @@ static bool sleep_until(struct asked *a, int64_t until)
            read(a->wake_fd, &times, sizeof(times)) == sizeof(times);
 }
 
+/* Under the lock: when it is asked next. */
+static int64_t next_ns(const struct asked *a, bool woken)
+{
+    int64_t at = a->due_ns;
+    if (a->second_look_ns && a->second_look_ns < at)
+        at = a->second_look_ns;
+    return woken && a->earliest_ns < at ? a->earliest_ns : at;
+}
+
 static void *run(void *arg)
 {
     struct asked *a = arg;
@@ -256,11 +272,7 @@ static void *run(void *arg)
     pthread_setname_np(pthread_self(), "pods");
     pthread_mutex_lock(&s->lock);
     while (!s->stop) {
-        int64_t at = a->due_ns;
-        if (a->second_look_ns && a->second_look_ns < at)
-            at = a->second_look_ns;
-        if (woken && a->earliest_ns < at)
-            at = a->earliest_ns;
+        int64_t at = next_ns(a, woken);
         if (now_ns() >= at) {
             a->second_look_ns = woken ? now_ns() + SECOND_LOOK_NS : 0;
             woken = false;
@@ -310,7 +322,8 @@ static struct timespec to_timespec(int64_t ns)
     return (struct timespec){.tv_sec = ns / NS_PER_SEC, .tv_nsec = ns % NS_PER_SEC};
 }
 
-/* Under the lock. Joins the threads that have ended by then, lets go of the others. */
+/* Under the lock. Joins the threads that have ended by then, lets go of the others; of none that is
+ * at the table, which depends on nobody outside. */
 static void end_threads(struct sources *s)
 {
     struct timespec deadline = to_timespec(now_ns() + STOP_WAIT_NS);
@@ -319,8 +332,9 @@ static void end_threads(struct sources *s)
         if (!a)
             continue;
         int r = 0;
-        while (!a->ended && r == 0)
-            r = pthread_cond_timedwait(&s->changed, &s->lock, &deadline);
+        while (!a->ended && (a->commits || r == 0))
+            r = a->commits ? -pthread_cond_wait(&s->changed, &s->lock)
+                           : -pthread_cond_timedwait(&s->changed, &s->lock, &deadline);
         if (!a->ended) {
             log_warn("a source of pods hangs and is left alone source=%s", a->source.ops->name);
             pthread_detach(a->thread);
@@ -346,17 +360,19 @@ void sources_stop(struct sources **sources)
     *sources = NULL;
 }
 
-/* Under the lock: whether it will answer, and has not since it was asked `asked` times. */
-static bool is_awaited(const struct asked *a, uint64_t asked)
+/* Under the lock: whether it will answer by then, and has not since it was asked `asked` times. */
+static bool is_awaited(const struct asked *a, uint64_t asked, int64_t until_ns)
 {
     return a && asked && a->finished < asked &&
-           (a->state == SOURCE_OK || a->state == SOURCE_STARTING);
+           (a->state == SOURCE_OK || a->state == SOURCE_STARTING) &&
+           (a->finished < a->started || next_ns(a, true) <= until_ns);
 }
 
 void sources_wait(struct sources *sources, int64_t within_ns, bool (*is_enough)(void *ctx),
                   void *ctx)
 {
-    struct timespec deadline = to_timespec(now_ns() + within_ns);
+    int64_t until_ns = now_ns() + within_ns;
+    struct timespec deadline = to_timespec(until_ns);
     uint64_t targets[PODS_RANKS] = {0};
     pthread_mutex_lock(&sources->lock);
     for (size_t i = 0; i < PODS_RANKS; i++) {
@@ -369,7 +385,7 @@ void sources_wait(struct sources *sources, int64_t within_ns, bool (*is_enough)(
     while (r == 0 && !sources->stop) {
         bool awaited = false;
         for (size_t i = 0; i < PODS_RANKS; i++)
-            awaited |= is_awaited(atomic_load(&sources->ranks[i]), targets[i]);
+            awaited |= is_awaited(atomic_load(&sources->ranks[i]), targets[i], until_ns);
         if (!awaited || is_enough(ctx))
             break;
         r = pthread_cond_timedwait(&sources->changed, &sources->lock, &deadline);

@@ -39,8 +39,8 @@ void sources_stop(struct sources **sources);
  * and takes no lock: fit for the sampling thread. */
 void sources_wake(struct sources *sources);
 
-/* Wakes them, then waits until each one that answers has been asked since, or `is_enough` says so,
- * which is asked after each answer; `within_ns` at most. */
+/* Wakes them, then waits until each one that answers, and may be asked by then, has been, or
+ * `is_enough` says so, which is asked after each answer; `within_ns` at most. */
 void sources_wait(struct sources *sources, int64_t within_ns, bool (*is_enough)(void *ctx),
                   void *ctx);
 

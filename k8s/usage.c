@@ -22,12 +22,13 @@
 #include "k8s/usage_known.h"
 
 #define DIRS_PER_CGROUP 8u /* that are walked, of those a container may make below itself */
+#define NETWORK_TRIES   8u /* processes of a cgroup that may end while their network is looked up */
 
 struct usage_cgroup {
     uint32_t scan; /* that saw it last */
     unsigned hierarchy;
     uint64_t inode;                     /* there */
-    bool is_new;                        /* it was not there in the scan before */
+    bool is_new;                        /* it began since the scan before */
     bool read;                          /* `previous` is of the scan before */
     bool partial;                       /* some of its processes were not read */
     struct cgroup_id *id;               /* NULL: it is part of its owner */
@@ -60,6 +61,7 @@ struct usage_scanner {
     size_t told_room;
     uint32_t cgroup_count, part_count, process_count; /* of this scan */
     uint64_t dropped;
+    bool whole, was_whole;       /* this scan and the one before saw all cgroups there were */
     int64_t scan_ns, scanned_ns; /* when this one and the one before began; CLOCK_BOOTTIME */
     int64_t tick_ns, to_real_ns;
     uint64_t page_bytes;
@@ -191,11 +193,13 @@ static int note_cgroup(void *ctx, uint64_t inode, const char *path)
     }
     (*(own ? &s->cgroup_count : &s->part_count))++;
     bool was = c && (c->hierarchy != w->hierarchy || c->inode == inode);
+    /* Only of what was looked for is absence known. */
+    bool looked = s->was_whole || (c && c->scan + 1 == s->processes.scan);
     if (!c)
         c = add_cgroup(s, path);
     if (!c || set_id(c, &id, own) < 0)
         return -ENOMEM;
-    c->is_new = !was;
+    c->is_new = !was && looked;
     c->read = c->read && was;
     c->scan = s->processes.scan;
     c->hierarchy = w->hierarchy;
@@ -240,6 +244,7 @@ static int find_cgroups(struct usage_scanner *s, struct err *err)
     HASH_ITER (hh, s->cgroups, c, next)
         if (c->scan != s->processes.scan)
             forget_cgroup(s, c);
+    s->whole = s->dropped == 0;
     return 0;
 }
 
@@ -334,17 +339,19 @@ static int find_processes(struct usage_scanner *s, struct err *err)
 
 /* ---- networks */
 
-/* Each is read once a scan, by one of its processes. A namespace that was not there in the scan
- * before is taken to have begun since. */
-static struct network *read_network(struct usage_scanner *s, uint64_t inode, uint32_t pid)
+/* Each is read once a scan, by one of its processes. One that was not there in the scan before
+ * began since if that process did; if not, its counts are of a time that nobody knows. */
+static struct network *read_network(struct usage_scanner *s, uint64_t inode,
+                                    const struct usage_known *by)
 {
     struct network *n;
     uint64_t rx, tx;
     HASH_FIND(hh, s->networks, &inode, sizeof(inode), n);
     if (n && n->scan == s->processes.scan)
         return n;
-    if (usage_read_net_dev(s->config.proc, pid, &s->text, &rx, &tx) < 0)
+    if (usage_read_net_dev(s->config.proc, by->pid, &s->text, &rx, &tx) < 0)
         return NULL;
+    bool known = n || (s->was_whole && by->stat.start >= s->processes.since_ticks);
     if (!n) {
         n = calloc(1, sizeof(*n));
         if (!n)
@@ -353,8 +360,8 @@ static struct network *read_network(struct usage_scanner *s, uint64_t inode, uin
         HASH_ADD(hh, s->networks, inode, sizeof(inode), n);
     }
     /* An interface that has gone takes its counts with it. */
-    n->grown_rx = rx >= n->rx ? rx - n->rx : rx;
-    n->grown_tx = tx >= n->tx ? tx - n->tx : tx;
+    n->grown_rx = !known ? USAGE_UNKNOWN : rx >= n->rx ? rx - n->rx : rx;
+    n->grown_tx = !known ? USAGE_UNKNOWN : tx >= n->tx ? tx - n->tx : tx;
     n->rx = rx;
     n->tx = tx;
     n->scan = s->processes.scan;
@@ -371,25 +378,45 @@ static void forget_networks(struct usage_scanner *s)
         }
 }
 
+/* Of the cgroup's processes the one with the lowest pid above the given one. */
+static const struct usage_known *next_process(const struct usage_cgroup *c, uint32_t above)
+{
+    const struct usage_known *lowest = NULL;
+    for (const struct usage_known *p = c->first; p; p = p->next)
+        if (p->pid > above && (!lowest || p->pid < lowest->pid))
+            lowest = p;
+    return lowest;
+}
+
+/* By the first of its processes that has not gone meanwhile; 0 if it is the node's own. */
+static uint64_t find_network(struct usage_scanner *s, const struct usage_cgroup *c,
+                             const struct network **ret)
+{
+    const struct usage_known *p = next_process(c, 0);
+    for (unsigned tries = 0; p && tries < NETWORK_TRIES; tries++) {
+        char pid[16];
+        uint64_t inode;
+        snprintf(pid, sizeof(pid), "%u", p->pid);
+        if (usage_read_network(s->config.proc, pid, &inode) == 0) {
+            if (inode == s->host_network)
+                return 0;
+            *ret = read_network(s, inode, p);
+            if (*ret)
+                return inode;
+        }
+        p = next_process(c, p->pid);
+    }
+    return 0;
+}
+
 static void tell_network(struct usage_scanner *s, const struct usage_cgroup *c,
                          struct usage_reading *to)
 {
-    char pid[16];
-    uint64_t inode;
-    const struct usage_known *first = c->first;
-    for (const struct usage_known *p = first; p; p = p->next)
-        if (p->pid < first->pid)
-            first = p;
-    if (!first || !s->host_network)
+    const struct network *n;
+    if (!s->host_network)
         return;
-    snprintf(pid, sizeof(pid), "%u", first->pid);
-    if (usage_read_network(s->config.proc, pid, &inode) < 0 || inode == s->host_network)
-        return;
-    const struct network *n = read_network(s, inode, first->pid);
-    if (!n)
-        return;
-    to->network = inode;
-    if (to->span_ns) {
+    to->network = find_network(s, c, &n);
+    if (to->network && to->span_ns) {
         to->figures[USAGE_net_rx_bytes] = n->grown_rx;
         to->figures[USAGE_net_tx_bytes] = n->grown_tx;
     }
@@ -432,7 +459,7 @@ static void fill_figures(struct usage_scanner *s, struct usage_cgroup *c, struct
     usage_clear(now);
     usage_read_cgroup(s->config.hierarchies, c->path, s->tick_ns, &s->text, now);
     int64_t at = clock_ns(CLOCK_BOOTTIME);
-    bool known = c->read || (c->is_new && s->processes.scan > 1);
+    bool known = c->read || c->is_new;
     r->time_ns = at + s->to_real_ns;
     r->span_ns = !known ? 0 : at - (c->read ? c->read_ns : s->scanned_ns);
     if (r->span_ns > 0)
@@ -499,6 +526,8 @@ int usage_scan(struct usage_scanner *scanner, usage_fn fn, void *ctx, struct err
 {
     struct usage_scanner *s = scanner;
     s->dropped = 0;
+    s->was_whole = s->whole;
+    s->whole = false;
     s->processes.scan++;
     s->scanned_ns = s->scan_ns;
     s->scan_ns = clock_ns(CLOCK_BOOTTIME);

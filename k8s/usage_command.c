@@ -12,42 +12,48 @@
 #include "k8s/usage_text.h"
 
 struct interpreter {
-    const char *name;   /* may be followed by a version: python3.11 */
-    const char *flags;  /* letters of options that stand alone, "-x" or several in one */
-    const char *valued; /* letters whose value is the rest of the argument, or the next one */
-    const char *shown;  /* letters of these whose value is what runs: python -m MODULE */
-    const char *code;   /* letters behind which stands the program itself: nothing is shown */
-    const char *words;  /* long options with a value behind them, between blanks */
-    const char *shown_words;
+    const char *name;        /* may be followed by a version: python3.11 */
+    const char *flags;       /* letters of options that stand alone, "-x" or several in one */
+    const char *attached;    /* letters whose value, if any, is the rest of the argument */
+    const char *valued;      /* letters whose value is the rest of the argument, or the next one */
+    const char *shown;       /* letters of these whose value is what runs: python -m MODULE */
+    const char *code;        /* letters behind which stands the program itself: nothing is shown */
+    const char *words;       /* long options with a value behind them, between blanks */
+    const char *shown_words; /* as `shown`; the value may also stand behind "=" */
     const char *code_words;
     const char *suffixes; /* of scripts, between blanks */
 };
 
-#define SHELL(name)                                                                                \
-    {                                                                                              \
-        name, "abefhiklmnprtuvxBCDEHPT", "oO", "", "cs", " --rcfile --init-file ", "", "", " .sh " \
+#define SHELL(name)                                                                            \
+    {                                                                                          \
+        name, "abefhiklmnprtuvxBCDEHPT", "", "oO", "", "cs", " --rcfile --init-file ", "", "", \
+            " .sh "                                                                            \
     }
 
 static const struct interpreter interpreters[] = {
-    {"python", "bBdEhiIOPqRsSuvVx?3", "WXQ", "m", "c", " --check-hash-based-pycs ", "", "",
+    {"python", "bBdEhiIOPqRsSuvVx?3", "", "WXQ", "m", "c", " --check-hash-based-pycs ", "", "",
      " .py .pyc .pyz "},
-    {"pypy", "bBdEhiIOPqRsSuvVx?3", "WXQ", "m", "c", "", "", "", " .py .pyc .pyz "},
-    {"node", "civh", "rC", "", "ep",
+    {"pypy", "bBdEhiIOPqRsSuvVx?3", "", "WXQ", "m", "c", "", "", "", " .py .pyc .pyz "},
+    {"node", "civh", "", "rC", "", "ep",
      " --require --import --loader --experimental-loader --conditions --env-file --title "
      "--icu-data-dir ",
      "", " --eval --print ", " .js .mjs .cjs .ts .mts .cts "},
-    {"nodejs", "civh", "rC", "", "ep",
+    {"nodejs", "civh", "", "rC", "", "ep",
      " --require --import --loader --experimental-loader --conditions --env-file --title "
      "--icu-data-dir ",
      "", " --eval --print ", " .js .mjs .cjs .ts .mts .cts "},
-    {"ruby", "acdhlnpsSvwyU", "CEFIKrTWx0i", "", "e", " --encoding --external-encoding ", "", "",
-     " .rb .ru "},
-    {"perl", "acfhnpsStTuUvwWX", "ICDdFiMmlx0V", "", "eE", "", "", "", " .pl .pm .t "},
-    {"php", "aCHhilmnqsvw", "cdgtzS", "f", "rBRFE", " --php-ini --define --docroot --server ",
+    /* ruby(1), ruby.c: levels and octal numbers go on with the next letter, -W:category does not.
+     * -K goes on behind one letter more, so what stands there is not known. */
+    {"ruby", "acdhlnpsSvwyUTW01234567", ":Fix", "CEIrX", "", "e",
+     " --encoding --external-encoding ", "", "", " .rb .ru "},
+    /* perlrun, perl.c: octal numbers go on with the next letter, and so does -d but for -d:Module.
+     * Behind the x of -0xFF that depends on which letters are digits: like -x it is not known. */
+    {"perl", "acdfghlnpsStTuUvwWX01234567", ":=CDFiMmV", "I", "", "eE", "", "", "", " .pl .pm .t "},
+    {"php", "aCHhilmnqsvw", "", "cdgtzS", "f", "rBRFE", " --php-ini --define --docroot --server ",
      " --file ", " --run --process-begin --process-code --process-end --process-file ",
      " .php .phar "},
     /* Its options are words with one dash. */
-    {"java", "", "", "", "",
+    {"java", "", "", "", "", "",
      " -cp -classpath --class-path -p --module-path --upgrade-module-path --add-modules "
      "--add-opens --add-exports --add-reads --limit-modules --patch-module --source "
      "--enable-native-access --describe-module -d ",
@@ -102,6 +108,8 @@ static enum argument read_letters(const struct interpreter *in, struct usage_tex
             return ARGUMENT_CODE;
         if (c && strchr(in->shown, c))
             return ARGUMENT_SHOWN;
+        if (c && strchr(in->attached, c))
+            return ARGUMENT_ALONE;
         if (c && strchr(in->valued, c))
             return ret_value->len ? ARGUMENT_ALONE : ARGUMENT_VALUED;
         if (!c || !strchr(in->flags, c))
@@ -121,8 +129,13 @@ static enum argument read_option(const struct interpreter *in, struct usage_text
     if (list_has(in->words, word))
         return ARGUMENT_VALUED;
     const char *equals = memchr(word.p, '=', word.len);
-    if (equals && list_has(in->code_words, (struct usage_text){word.p, (size_t)(equals - word.p)}))
+    struct usage_text name = {word.p, equals ? (size_t)(equals - word.p) : 0};
+    if (equals && list_has(in->code_words, name))
         return ARGUMENT_CODE;
+    if (equals && list_has(in->shown_words, name)) {
+        *ret_value = (struct usage_text){equals + 1, word.len - name.len - 1};
+        return ret_value->len ? ARGUMENT_SHOWN : ARGUMENT_CODE;
+    }
     if (word.len > 1 && word.p[1] == '-')
         return equals ? ARGUMENT_ALONE : ARGUMENT_UNKNOWN;
     /* java's one-dash words (-Xmx1g, -Dkey=value, -server) stand alone but those above. */

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "k8s/fetch.h"
 #include "symbol/worker.h"
 
 struct command_line {
@@ -119,7 +120,9 @@ static int run(const struct command_line *line, const struct agent_options *opti
         return signals;
     raise_files();
     struct agent *agent = NULL;
-    int r = agent_start(options, &agent, err);
+    int r = fetch_init(err);
+    if (r == 0)
+        r = agent_start(options, &agent, err);
     if (r < 0)
         return r;
     if (options->replay)

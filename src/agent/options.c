@@ -85,7 +85,7 @@ static const struct option_def defs[] = {
      "Name pods and containers by their log directories, DIR/pods and DIR/containers; by default "
      "those in /var/log, if they are there. Empty: do not."},
     {"pod-info", OPTION_STRING, AT(pod_info), "DIR", NULL, 0, 0, "Pods",
-     "Where podflamed's own pod has a downward API volume with its labels and annotations; by "
+     "Where podflamed's own pod has a downward API volume with its labels; by "
      "default /etc/podinfo, if it is there. Empty: do not look, nor at the variables "
      "PODFLAME_NAMESPACE, PODFLAME_POD_NAME and PODFLAME_POD_UID."},
     {"include", OPTION_STRING, AT(include), "PODS", NULL, 0, 0, "Pods",

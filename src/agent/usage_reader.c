@@ -55,7 +55,7 @@ static void put_log(struct usage_reader *u, struct usage_log *log)
         struct usage_log *oldest = u->first;
         u->first = oldest->next;
         u->logs--;
-        counter_add(u->counters, usage_dropped, oldest->count);
+        counter_add(u->counters, usage_dropped, oldest->count - oldest->told);
         usage_log_free(&oldest);
     }
     pthread_mutex_unlock(&u->lock);

@@ -22,6 +22,7 @@
 
 struct usage_rows {
     struct table usage, labels, processes;
+    struct table seen; /* cgroups whose labels are told */
     /* Of the build at hand. */
     const struct usage_sources *sources;
     struct strings *strings;
@@ -35,12 +36,13 @@ int usage_rows_new(struct usage_rows **ret)
     struct usage_rows *u = calloc(1, sizeof(*u));
     if (!u)
         return -ENOMEM;
-    /* Rows of usage and processes differ in all they hold; labels are told once. */
+    /* Rows of usage and processes differ in all they hold. */
     table_init(&u->usage, sizeof(struct batch_usage), sizeof(struct batch_usage), WIRE_MAX_USAGE);
     table_init(&u->labels, sizeof(struct batch_usage_label), sizeof(struct batch_usage_label),
                WIRE_MAX_USAGE_LABELS);
     table_init(&u->processes, sizeof(struct batch_usage_process),
                sizeof(struct batch_usage_process), WIRE_MAX_USAGE_PROCESSES);
+    table_init(&u->seen, sizeof(uint32_t), sizeof(uint32_t), WIRE_MAX_USAGE);
     *ret = u;
     return 0;
 }
@@ -52,6 +54,7 @@ void usage_rows_free(struct usage_rows **rows)
     table_free(&(*rows)->usage);
     table_free(&(*rows)->labels);
     table_free(&(*rows)->processes);
+    table_free(&(*rows)->seen);
     free(*rows);
     *rows = NULL;
 }
@@ -68,15 +71,22 @@ static int add_label(struct usage_rows *u, uint32_t cgroup, const char *key, con
     return r < 0 ? r : 0;
 }
 
-/* As a process of the cgroup has them, but the units inside a container are not told apart. */
+/* As a process of the cgroup has them, but the units inside a container are not told apart. Once a
+ * batch: what is known of a pod may change from one reading to the next, and a cgroup has one set
+ * of labels. */
 static int add_labels(struct usage_rows *u, uint32_t cgroup, const char *path)
 {
     struct pod_labels labels;
+    uint32_t row;
+    if (table_find(&u->seen, &cgroup, &row) == 0)
+        return 0;
     pod_labels_read(u->sources->pods, path, &labels);
     int r = 0;
     for (size_t i = 0; r == 0 && i < labels.count; i++)
         r = add_label(u, cgroup, labels.v[i].key, labels.v[i].value);
-    return r;
+    if (r == 0)
+        r = table_add(&u->seen, &cgroup, &row);
+    return r < 0 ? r : 0;
 }
 
 /* The wire's order is its own. */
@@ -99,15 +109,18 @@ static uint64_t known(uint64_t value)
     return value > INT64_MAX ? WIRE_UNKNOWN : value;
 }
 
-/* Whole command lines must not make a batch too large to be sent. */
+/* Whole command lines must not make a batch too large to be sent: one for which there is no room is
+ * left empty. */
 static int add_command(struct usage_rows *u, const char *command, uint32_t *ret)
 {
-    size_t before = u->strings->bytes;
-    if (u->command_bytes + strlen(command) > COMMAND_BYTES_MAX)
-        return -ENOSPC;
-    int r = strings_add(u->strings, command, ret);
-    u->command_bytes += u->strings->bytes - before;
-    return r;
+    struct strings *s = u->strings;
+    size_t before = s->bytes, max = s->max_bytes, room = COMMAND_BYTES_MAX - u->command_bytes;
+    if (!max || max - before > room)
+        s->max_bytes = before + room;
+    int r = strings_add(s, command, ret);
+    s->max_bytes = max;
+    u->command_bytes += s->bytes - before;
+    return r == -EFBIG ? strings_add(s, "", ret) : r;
 }
 
 static int add_process(struct usage_rows *u, const struct usage_log *log,
@@ -182,6 +195,7 @@ int usage_rows_build(struct usage_rows *rows, const struct usage_sources *source
     table_clear(&u->usage);
     table_clear(&u->labels);
     table_clear(&u->processes);
+    table_clear(&u->seen);
     u->sources = sources;
     u->strings = strings;
     u->counters = counters;

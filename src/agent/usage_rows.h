@@ -23,7 +23,8 @@ int usage_rows_new(struct usage_rows **ret);
 void usage_rows_free(struct usage_rows **rows);
 
 /* Takes what was read from start_ns up to end_ns, but nothing of pods that are not wanted. What
- * passes the batch's limits is dropped and counted. -ENOMEM. */
+ * passes the batch's limits is dropped and counted; but command lines that do are left empty.
+ * -ENOMEM. */
 int usage_rows_build(struct usage_rows *rows, const struct usage_sources *sources, int64_t start_ns,
                      int64_t end_ns, struct strings *strings, struct counters *counters);
 

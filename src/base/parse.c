@@ -1,9 +1,9 @@
 /* parse.c: takes a number as people write it, gives it in our unit. See parse.h. */
 #include "base/parse.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdbool.h>
-#include <stddef.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -102,6 +102,21 @@ int parse_u64(const char *text, uint64_t *ret, struct err *err)
         return err_set(err, r, "\"%s\" does not fit 64 bits", text);
     if (r < 0)
         return err_set(err, r, "\"%s\" is not a whole number", text);
+    *ret = value;
+    return 0;
+}
+
+int parse_hex(const char *text, size_t len, size_t digits, uint32_t *ret)
+{
+    uint32_t value = 0;
+    if (len < digits)
+        return -EINVAL;
+    for (size_t i = 0; i < digits; i++) {
+        unsigned char c = (unsigned char)text[i];
+        if (!isxdigit(c))
+            return -EINVAL;
+        value = value << 4 | (uint32_t)(isdigit(c) ? c - '0' : (c | 0x20) - 'a' + 10);
+    }
     *ret = value;
     return 0;
 }

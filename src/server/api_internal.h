@@ -12,6 +12,7 @@ struct debuginfod;
 struct err;
 struct ingest;
 struct kube_client;
+struct names;
 struct reply;
 struct request;
 struct route;
@@ -41,6 +42,9 @@ int api_read_query(const struct request *request, enum query_kind kind, struct q
 
 /* As api_read_query, without filters that tell samples apart but no cgroups. */
 int api_read_usage_query(const struct request *request, struct query *ret, struct reply *reply);
+
+/* What series have no name of yet is named in all their labels; as names_for_query. */
+int api_name_usage(struct api *api, struct store_query *query, struct names **ret, struct err *err);
 
 /* The body is written, and `r` is what became of that. */
 void api_reply_json(struct reply *reply, int r);

@@ -14,6 +14,7 @@
 #include "base/fs.h"
 #include "base/listen.h"
 #include "base/log.h"
+#include "k8s/fetch.h"
 #include "server/api.h"
 #include "server/cluster/client.h"
 #include "server/cluster/cluster.h"
@@ -284,7 +285,7 @@ int main(int argc, char **argv)
         return 0;
     umask(0027); /* what processes run, and how, is not everyone's to read */
     block_signals(&signals);
-    if (start(&server, &err) < 0) {
+    if (fetch_init(&err) < 0 || start(&server, &err) < 0) {
         log_err("%s", err.text);
         return 1;
     }

@@ -75,7 +75,8 @@ struct store_ops {
     int (*usage)(struct store *s, const struct store_query *query, store_usage_fn fn, void *ctx,
                  struct err *err);
 
-    /* The same for lists of processes, of which each minute has its last; they come without
+    /* The same for lists of processes, of which each minute has its last. Of a series only the last
+     * in the range is sure to come; it may come several times, of each day. They come without
      * network, summed and figures, which `usage` gives without processes. */
     int (*usage_processes)(struct store *s, const struct store_query *query, store_usage_fn fn,
                            void *ctx, struct err *err);

@@ -7,15 +7,15 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
-#include "base/log.h"
 #include "base/strings.h"
 #include "server/api_internal.h"
 #include "server/exchange.h"
 #include "server/json.h"
 #include "server/map64.h"
+#include "server/names.h"
 #include "server/store.h"
 
-/* A container for three weeks, or 200 for an hour and a half. */
+/* A container for three weeks, or 200 for 2 h 46 min. */
 #define MAX_READINGS 200000u
 
 struct reading {
@@ -256,24 +256,32 @@ int api_read_usage_query(const struct request *request, struct query *ret, struc
     return -EINVAL;
 }
 
+int api_name_usage(struct api *api, struct store_query *query, struct names **ret, struct err *err)
+{
+    /* All labels are told. */
+    static const char *const keys[] = {"namespace", "pod", "container", "workload"};
+    _Static_assert(ARRAY_LEN(keys) <= STORE_MAX_GROUPS, "they fit");
+    memcpy(query->groups, keys, sizeof(keys));
+    query->group_count = ARRAY_LEN(keys);
+    return names_for_query(api->store, api->cluster, query, ret, err);
+}
+
 void api_get_usage(struct api *api, const struct request *request, struct reply *reply)
 {
     _cleanup_(query_free) struct query query = {0};
+    _cleanup_(names_free) struct names *names = NULL;
     _cleanup_(list_free) struct list list = {.query = &query};
     struct err err = {0};
     if (api_read_usage_query(request, &query, reply) < 0)
         return;
-    int r = api->store->ops->usage(api->store, &query.store, take_usage, &list, &err);
-    if (r == -E2BIG) {
-        reply_error(reply, 400, "more than %u readings; take a shorter range or more filters",
-                    MAX_READINGS);
-        return;
-    }
+    int r = api_name_usage(api, &query.store, &names, &err);
+    if (r == 0)
+        r = api->store->ops->usage(api->store, &query.store, take_usage, &list, &err);
+    if (r == -E2BIG)
+        err_set(&err, r, "more than %u readings; take a shorter range or more filters",
+                MAX_READINGS);
     if (r < 0) {
-        if (!err.text[0])
-            err_errno(&err, r, "reading usage");
-        log_err("usage not told: %s", err.text);
-        reply_failure(reply, r, &err);
+        api_reply_failure(reply, "usage not told", r, &err);
         return;
     }
     if (list.count)

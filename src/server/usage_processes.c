@@ -6,11 +6,11 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
-#include "base/log.h"
 #include "server/api_internal.h"
 #include "server/exchange.h"
 #include "server/json.h"
 #include "server/map64.h"
+#include "server/names.h"
 #include "server/store.h"
 #include "wire/format.h"
 
@@ -155,20 +155,18 @@ static int put_list(const struct list *list, const struct store_query *query, st
 void api_get_usage_processes(struct api *api, const struct request *request, struct reply *reply)
 {
     _cleanup_(query_free) struct query query = {0};
+    _cleanup_(names_free) struct names *names = NULL;
     _cleanup_(list_free) struct list list = {0};
     struct err err = {0};
     if (api_read_usage_query(request, &query, reply) < 0)
         return;
-    int r = api->store->ops->usage_processes(api->store, &query.store, take_usage, &list, &err);
-    if (r == -E2BIG) {
-        reply_error(reply, 400, "more than %u containers and units; take more filters", MAX_SERIES);
-        return;
-    }
+    int r = api_name_usage(api, &query.store, &names, &err);
+    if (r == 0)
+        r = api->store->ops->usage_processes(api->store, &query.store, take_usage, &list, &err);
+    if (r == -E2BIG)
+        err_set(&err, r, "more than %u containers and units; take more filters", MAX_SERIES);
     if (r < 0) {
-        if (!err.text[0])
-            err_errno(&err, r, "listing processes");
-        log_err("processes of containers not listed: %s", err.text);
-        reply_failure(reply, r, &err);
+        api_reply_failure(reply, "processes of containers not listed", r, &err);
         return;
     }
     if (list.count)

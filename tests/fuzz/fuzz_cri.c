@@ -46,6 +46,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct cri_answers answers = {
         .sandboxes = {sandboxes, a}, .containers = {containers, b}, .images = {images, c}};
     cri_parse(&answers, &check_sink, NULL);
+    cri_lacks_images(&answers);
     if (cri_parse_version(sandboxes, a, runtime, NULL) == 0)
         assert(strnlen(runtime, sizeof(runtime)) < sizeof(runtime));
     return 0;

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <assert.h>
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -14,6 +15,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/fs.h"
 
 struct raw_server {
@@ -97,4 +99,25 @@ void raw_send_bytes(void *ctx, int fd)
     if (read(fd, asked, sizeof(asked)) > 0 && fs_write_all(fd, bytes->data, bytes->len) == 0)
         shutdown(fd, SHUT_WR);
     raw_say_nothing(NULL, fd);
+}
+
+uint16_t raw_deaf_open(struct raw_deaf *deaf, const char *ip, uint16_t port)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(port)};
+    socklen_t len = sizeof(at);
+    assert(inet_pton(AF_INET, ip, &at.sin_addr) == 1);
+    for (size_t i = 0; i < ARRAY_LEN(deaf->fds); i++)
+        deaf->fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    assert(bind(deaf->fds[0], (struct sockaddr *)&at, len) == 0);
+    assert(listen(deaf->fds[0], 0) == 0);
+    assert(getsockname(deaf->fds[0], (struct sockaddr *)&at, &len) == 0);
+    for (size_t i = 1; i < ARRAY_LEN(deaf->fds); i++)
+        assert(connect(deaf->fds[i], (struct sockaddr *)&at, len) == 0 || errno == EINPROGRESS);
+    return ntohs(at.sin_port);
+}
+
+void raw_deaf_close(struct raw_deaf *deaf)
+{
+    for (size_t i = 0; i < ARRAY_LEN(deaf->fds); i++)
+        close(deaf->fds[i]);
 }

@@ -22,3 +22,10 @@ struct raw_bytes {
 };
 void raw_send_bytes(void *ctx, int fd);
 void raw_say_nothing(void *ctx, int fd); /* and waits until the other side goes */
+
+/* A port that answers no attempt to connect: its listener's queue is full. 0: a free one. */
+struct raw_deaf {
+    int fds[8];
+};
+uint16_t raw_deaf_open(struct raw_deaf *deaf, const char *ip, uint16_t port);
+void raw_deaf_close(struct raw_deaf *deaf);

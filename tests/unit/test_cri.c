@@ -18,12 +18,14 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/fs.h"
 #include "facts_kit.h"
 #include "http_server.h"
 #include "k8s/cri.h"
 #include "k8s/cri.pb-c.h"
+#include "k8s/pods.h"
 #include "raw_server.h"
 #include "temp_dir.h"
 
@@ -107,6 +109,58 @@ static void a_container_without_kubelets_labels_is_joined_by_its_sandbox(void **
     facts_kit_has(&kit, "container bb pod=" UID " name=c app created restarts=2 runtime=crio");
 }
 
+static int note_start(void *ctx, const struct pod_fact *pod, const struct container_fact *container)
+{
+    *(int64_t *)ctx = pod ? pod->started_ns : -1;
+    return 0;
+}
+
+/* A sandbox was made anew, as after a reboot; and a pod of a StatefulSet, under the name of the one
+ * before. */
+static void of_two_sandboxes_the_one_that_is_there_counts(void **state)
+{
+    static const char *const uids[] = {UID, "01234567-0123-0123-0123-000000000002"};
+    for (int order = 0; order < 2; order++) {
+        struct pods *pods = NULL;
+        struct pods_update *update = NULL;
+        uint8_t bytes[512];
+        char uid[40];
+        int64_t started_ns = 0;
+        Cri__ListPodSandboxResponse list = CRI__LIST_POD_SANDBOX_RESPONSE__INIT;
+        Cri__PodSandboxMetadata pod[2] = {CRI__POD_SANDBOX_METADATA__INIT,
+                                          CRI__POD_SANDBOX_METADATA__INIT};
+        Cri__PodSandbox sandbox[3] = {CRI__POD_SANDBOX__INIT, CRI__POD_SANDBOX__INIT,
+                                      CRI__POD_SANDBOX__INIT};
+        Cri__PodSandbox *items[3];
+        for (size_t i = 0; i < 2; i++) {
+            pod[i].name = (char *)"db-0";
+            pod[i].namespace_ = (char *)"data";
+            pod[i].uid = (char *)(uintptr_t)uids[i];
+        }
+        for (size_t i = 0; i < 3; i++) { /* the old pod's, then both of the one that is there */
+            sandbox[i].id = (char *)(uintptr_t) & "aa\0bb\0cc"[3 * i];
+            sandbox[i].metadata = &pod[i != 0];
+            sandbox[i].state = i < 2;
+            sandbox[i].created_at = (int64_t)(i + 1) * NS_PER_SEC;
+            items[order ? 2 - i : i] = &sandbox[i];
+        }
+        list.n_items = 3;
+        list.items = items;
+        struct cri_answers answers = {
+            .sandboxes = {bytes, cri__list_pod_sandbox_response__pack(&list, bytes)}};
+        assert_int_equal(pods_new(NULL, &pods, NULL), 0);
+        assert_int_equal(pods_begin(pods, PODS_CRI, &update), 0);
+        struct facts_sink sink = pods_update_sink(update);
+        assert_int_equal(cri_parse(&answers, &sink, NULL), 0);
+        assert_int_equal(pods_commit(&update, 1, NULL), 0);
+        assert_int_equal(pods_find_uid(pods, "data", "db-0", uid), 0);
+        assert_string_equal(uid, uids[1]);
+        pods_visit(pods, "", uids[1], note_start, &started_ns);
+        assert_int_equal(started_ns, 3 * NS_PER_SEC);
+        pods_free(&pods);
+    }
+}
+
 static void an_image_is_called_as_the_user_did_if_anybody_knows(void **state)
 {
     static const struct {
@@ -157,16 +211,63 @@ static void what_is_no_message_is_refused(void **state)
         facts_kit_init(&kit);
         struct cri_answers sandboxes = {.sandboxes = {bad[i], 4}};
         struct cri_answers containers = {.containers = {bad[i], 4}};
-        struct cri_answers images = {.images = {bad[i], 4}};
         assert_int_equal(cri_parse(&sandboxes, &kit.sink, &err), -EBADMSG);
         assert_non_null(strstr(err.text, "sandboxes"));
         assert_int_equal(cri_parse(&containers, &kit.sink, &err), -EBADMSG);
         assert_non_null(strstr(err.text, "containers"));
-        assert_int_equal(cri_parse(&images, &kit.sink, &err), -EBADMSG);
         assert_int_equal(kit.pods + kit.containers, 0);
     }
     char runtime[16];
     assert_int_equal(cri_parse_version(bad[0], 4, runtime, NULL), -EBADMSG);
+}
+
+static void a_list_of_images_that_is_none_costs_their_names_only(void **state)
+{
+    _cleanup_(facts_kit_free) struct facts_kit kit;
+    uint8_t bytes[512];
+    struct cri_answers answers;
+    Cri__ImageSpec spec = CRI__IMAGE_SPEC__INIT;
+    Cri__Container container = CRI__CONTAINER__INIT;
+    spec.image = (char *)"sha256:12";
+    container.id = (char *)"bb";
+    container.image = &spec;
+    facts_kit_init(&kit);
+    pack(NULL, &container, NULL, bytes, sizeof(bytes), &answers);
+    answers.images = (struct cri_bytes){(const uint8_t *)"\x0a\x7f", 2};
+    assert_int_equal(cri_parse(&answers, &kit.sink, NULL), 0);
+    facts_kit_has(&kit, "container bb app created restarts=0 image=sha256:12 runtime=crio");
+}
+
+static void images_are_lacked_where_a_container_tells_an_unknown_hash(void **state)
+{
+    static const char bare[] = "242a926854557ae98c8ef965afcb6b84c180c66803d422d18c688ed159839b49";
+    static const struct {
+        const char *spec, *user, *known;
+        bool lacks;
+    } cases[] = {
+        {"sha256:12", "", NULL, true},
+        {"sha256:12", "", "sha256:34", true},
+        {"sha256:12", "", "sha256:12", false},
+        {"sha256:12", "nginx", NULL, false},
+        {"nginx:1.25", "", NULL, false},
+        {"", "", NULL, false},
+        {bare, "", NULL, true},
+        {bare, "", bare, false},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        uint8_t bytes[512];
+        struct cri_answers answers;
+        Cri__ImageSpec spec = CRI__IMAGE_SPEC__INIT;
+        Cri__Container container = CRI__CONTAINER__INIT;
+        Cri__Image image = CRI__IMAGE__INIT;
+        spec.image = (char *)(uintptr_t)cases[i].spec;
+        spec.user_specified_image = (char *)(uintptr_t)cases[i].user;
+        container.id = (char *)"bb";
+        container.image = &spec;
+        image.id = (char *)(uintptr_t)cases[i].known;
+        pack(NULL, &container, cases[i].known ? &image : NULL, bytes, sizeof(bytes), &answers);
+        assert_int_equal(cri_lacks_images(&answers), cases[i].lacks);
+    }
 }
 
 /* An empty sandbox takes two bytes of the message and eighty of memory. */
@@ -305,45 +406,71 @@ static void replay(void *ctx, int fd)
 
 static void facts_come_from_a_runtimes_socket(void **state)
 {
-    static const char *const all[] = {"version",    "containers", "sandboxes", "images",
-                                      "containers", "sandboxes",  "images",    NULL};
+    static const char *const all[] = {"version",    "containers", "sandboxes",
+                                      "containers", "sandboxes",  NULL};
     struct kit *kit = *state;
     kit->recordings = all;
     struct raw_server *server = raw_server_new(kit->socket, replay, kit);
     if (refresh(kit) != 0)
         fail_msg("%s", kit->err.text);
     facts_kit_equals(&kit->facts, "cri-http2.facts");
-    assert_int_equal(kit->connections, 4);
+    assert_int_equal(kit->connections, 3);
     assert_int_equal(refresh(kit), 0);
     assert_int_equal(kit->facts.pods, 4);
-    assert_int_equal(kit->connections, 7);
+    assert_int_equal(kit->connections, 5);
+    raw_server_free(&server);
+}
+
+/* The recording's containers, with an image's id where its name was, as where kubelet asked for it
+ * by that. */
+static void images_are_asked_for_once_where_only_they_tell_the_name(void **state)
+{
+    static const char *const all[] = {"version",          "containers-by-id", "sandboxes", "images",
+                                      "containers-by-id", "sandboxes",        NULL};
+    struct kit *kit = *state;
+    kit->recordings = all;
+    struct raw_server *server = raw_server_new(kit->socket, replay, kit);
+    for (size_t i = 0; i < 2; i++) {
+        kit->facts.text.len = 0;
+        assert_int_equal(refresh(kit), 0);
+        facts_kit_equals(&kit->facts, "cri-http2.facts");
+        assert_int_equal(kit->connections, 4 + 2 * i);
+    }
     raw_server_free(&server);
 }
 
 static void an_older_runtime_is_asked_by_the_older_service(void **state)
 {
     static const char *const all[] = {"unknown-service", "version-v1alpha2", "containers",
-                                      "sandboxes",       "images",           NULL};
+                                      "sandboxes", NULL};
     struct kit *kit = *state;
     kit->recordings = all;
     struct raw_server *server = raw_server_new(kit->socket, replay, kit);
     assert_int_equal(refresh(kit), 0);
     facts_kit_equals(&kit->facts, "cri-http2.facts");
-    assert_int_equal(kit->connections, 5);
+    assert_int_equal(kit->connections, 4);
     raw_server_free(&server);
 }
 
-static void a_runtime_that_serves_no_images_gives_all_the_rest(void **state)
+static void a_runtime_that_serves_no_images_or_fails_to_gives_all_the_rest(void **state)
 {
-    static const char *const all[] = {"version", "containers", "sandboxes", "unknown-service",
-                                      NULL};
+    static const char *const all[][5] = {
+        {"version", "containers-by-id", "sandboxes", "unknown-service", NULL},
+        {"version", "containers-by-id", "sandboxes", NULL}, /* breaks off */
+    };
     struct kit *kit = *state;
-    kit->recordings = all;
-    struct raw_server *server = raw_server_new(kit->socket, replay, kit);
-    assert_int_equal(refresh(kit), 0);
-    assert_int_equal(kit->facts.containers, 4);
-    assert_non_null(strstr((char *)kit->facts.text.data, " image=localhost/test:1 "));
-    raw_server_free(&server);
+    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+        kit->recordings = all[i];
+        kit->connections = 0;
+        struct raw_server *server = raw_server_new(kit->socket, replay, kit);
+        assert_int_equal(refresh(kit), 0);
+        assert_int_equal(kit->connections, 4);
+        assert_int_equal(kit->facts.containers, 4 * (i + 1));
+        assert_non_null(strstr((char *)kit->facts.text.data, " image=sha256:242a926854557ae9"));
+        source_free(&kit->source);
+        raw_server_free(&server);
+        assert_int_equal(unlink(kit->socket), 0);
+    }
 }
 
 static void a_runtime_that_does_not_speak_the_interface_is_a_fault_only_where_it_was_named(
@@ -366,7 +493,7 @@ static void a_runtime_that_does_not_speak_the_interface_is_a_fault_only_where_it
 
 static void a_runtime_is_found_where_it_usually_stands_also_later(void **state)
 {
-    static const char *const all[] = {"version", "containers", "sandboxes", "images", NULL};
+    static const char *const all[] = {"version", "containers", "sandboxes", NULL};
     struct kit *kit = *state;
     kit->config = (struct cri_config){.root = kit->dir->path};
     kit->recordings = all;
@@ -397,6 +524,24 @@ static void a_runtime_that_hangs_is_given_up(void **state)
     assert_words(&kit->err, kit->socket);
     assert_int_equal(kit->facts.pods + kit->facts.containers, 0);
     raw_server_free(&server);
+}
+
+static void a_runtime_that_hangs_keeps_no_other_from_being_heard(void **state)
+{
+    static const char *const all[] = {"version", "containers", "sandboxes", NULL};
+    struct kit *kit = *state;
+    char other[PATH_MAX + 64];
+    snprintf(other, sizeof(other), "%s/run/cri-dockerd.sock", kit->dir->path);
+    kit->config = (struct cri_config){.root = kit->dir->path};
+    kit->recordings = all;
+    struct raw_server *hangs = raw_server_new(kit->socket, raw_say_nothing, NULL);
+    struct raw_server *server = raw_server_new(other, replay, kit);
+    assert_int_equal(refresh(kit), 0);
+    facts_kit_equals(&kit->facts, "cri-http2.facts");
+    raw_server_free(&server);
+    assert_int_equal(refresh(kit), -ETIMEDOUT); /* now nobody answers */
+    assert_words(&kit->err, kit->socket);
+    raw_server_free(&hangs);
 }
 
 static void what_is_no_runtime_gives_an_error(void **state)
@@ -432,17 +577,22 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_real_runtimes_lists_give_pods_sandboxes_and_containers),
         cmocka_unit_test(a_container_without_kubelets_labels_is_joined_by_its_sandbox),
+        cmocka_unit_test(of_two_sandboxes_the_one_that_is_there_counts),
         cmocka_unit_test(an_image_is_called_as_the_user_did_if_anybody_knows),
         cmocka_unit_test(what_is_no_message_is_refused),
+        cmocka_unit_test(a_list_of_images_that_is_none_costs_their_names_only),
+        cmocka_unit_test(images_are_lacked_where_a_container_tells_an_unknown_hash),
         cmocka_unit_test(a_message_that_would_fill_the_memory_is_refused),
         cmocka_unit_test(a_body_of_frames_is_joined_to_one_message),
         TEST(facts_come_from_a_runtimes_socket),
+        TEST(images_are_asked_for_once_where_only_they_tell_the_name),
         TEST(an_older_runtime_is_asked_by_the_older_service),
-        TEST(a_runtime_that_serves_no_images_gives_all_the_rest),
+        TEST(a_runtime_that_serves_no_images_or_fails_to_gives_all_the_rest),
         TEST(a_runtime_that_does_not_speak_the_interface_is_a_fault_only_where_it_was_named),
         TEST(a_runtime_is_found_where_it_usually_stands_also_later),
         TEST(a_socket_that_was_named_and_is_not_there_is_a_fault),
         TEST(a_runtime_that_hangs_is_given_up),
+        TEST(a_runtime_that_hangs_keeps_no_other_from_being_heard),
         TEST(what_is_no_runtime_gives_an_error),
         TEST(a_setting_that_is_no_path_is_refused_at_once),
     };

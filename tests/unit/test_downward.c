@@ -182,14 +182,16 @@ static void the_volume_tells_the_labels_as_they_are_now(void **state)
     assert_string_equal(text, "");
 }
 
-static void a_static_pod_goes_by_its_config_hash(void **state)
+/* pods_set_own_pod goes by the variable, and whoever writes manifests writes annotations. */
+static void no_annotation_says_that_the_pod_is_another(void **state)
 {
     struct kit *k = *state;
     struct pod_names names;
     put(k, "annotations", "kubernetes.io/config.hash=\"" HASH "\"\nx=\"y\"\n");
     assert_int_equal(read_pod(k, k->dir->fd, NULL), 0);
-    assert_int_equal(pods_find(k->pods, "", HASH, &names), 0);
+    assert_int_equal(pods_find(k->pods, "", UID, &names), 0);
     assert_string_equal(names.pod, "web-1");
+    assert_int_equal(pods_find(k->pods, "", HASH, &names), -ENOENT);
 }
 
 static void part_of_the_variables_is_an_error_and_none_is_not(void **state)
@@ -231,7 +233,7 @@ int main(void)
         cmocka_unit_test(a_line_longer_than_there_is_room_for_is_passed_over),
         WITH_KIT(the_environment_alone_names_the_pod_but_not_its_labels),
         WITH_KIT(the_volume_tells_the_labels_as_they_are_now),
-        WITH_KIT(a_static_pod_goes_by_its_config_hash),
+        WITH_KIT(no_annotation_says_that_the_pod_is_another),
         WITH_KIT(part_of_the_variables_is_an_error_and_none_is_not),
         WITH_KIT(a_directory_that_was_configured_must_be_there),
     };

@@ -214,6 +214,18 @@ static void a_socket_in_the_file_system_is_asked(void **state)
     http_server_free(&server);
 }
 
+static void who_does_not_answer_an_attempt_to_connect_is_as_if_nobody_were_there(void **state)
+{
+    struct raw_deaf deaf;
+    char url[64];
+    snprintf(url, sizeof(url), "http://127.0.0.1:%u", raw_deaf_open(&deaf, "127.0.0.1", 0));
+    struct fetch_config config = {.server = url, .connect_ns = 50 * NS_PER_MS};
+    _cleanup_result_ struct result result = fetch_once(&config, &pods);
+    assert_int_equal(result.r, -ETIMEDOUT);
+    assert_int_equal(result.failure, FETCH_CONNECT);
+    raw_deaf_close(&deaf);
+}
+
 static void who_listens_but_does_not_answer_costs_no_more_than_was_allowed(void **state)
 {
     struct raw_server *server = raw_server_new(NULL, raw_say_nothing, NULL);
@@ -227,6 +239,7 @@ static void who_listens_but_does_not_answer_costs_no_more_than_was_allowed(void 
     config.server = https;
     _cleanup_result_ struct result tls = fetch_once(&config, &pods);
     assert_int_equal(tls.r, -ETIMEDOUT);
+    assert_int_equal(tls.failure, FETCH_TIMEOUT);
     raw_server_free(&server);
 }
 
@@ -243,6 +256,45 @@ static void what_is_no_http_is_said_so(void **state)
         assert_int_equal(result.body.len, 0);
         assert_says(&result, raw_server_url(server));
         raw_server_free(&server);
+    }
+}
+
+/* libcurl takes no text of more than 8 MB. */
+static void what_libcurl_does_not_take_is_an_error_and_not_left_out(void **state)
+{
+    _cleanup_free_ char *text = malloc(9000001);
+    assert_non_null(text);
+    memset(text, 'x', 9000000);
+    text[9000000] = 0;
+    const struct fetch_config configs[] = {
+        {.server = "https://127.0.0.1:1", .ca_file = text},
+        {.server = "http://localhost", .unix_socket = text},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(configs); i++) {
+        struct fetch *fetch = NULL;
+        struct err err = {0};
+        int r = fetch_new(&configs[i], &fetch, &err);
+        assert_true(r < 0 && r != -EOPNOTSUPP && r != -ENOENT);
+        assert_null(fetch);
+    }
+}
+
+static void a_message_of_grpc_is_decoded_where_it_is_encoded(void **state)
+{
+    static const char *const cases[][2] = {
+        {"no%20such%0aservice: a%2Fb", "no such\nservice: a/b"},
+        {"%4 left, %g1, %+1, 100%, 5%4", "%4 left, %g1, %+1, 100%, 5%4"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct http_server *server =
+            serve(&(struct http_answer){.header = "grpc-message", .value = cases[i][0]});
+        struct fetch_config config = {.server = http_server_url(server)};
+        _cleanup_(fetch_free) struct fetch *fetch = NULL;
+        _cleanup_(buf_free) struct buf body = {0};
+        assert_int_equal(fetch_new(&config, &fetch, NULL), 0);
+        assert_int_equal(fetch_get(fetch, &pods, &body, NULL), 0);
+        assert_string_equal(fetch_grpc_message(fetch), cases[i][1]);
+        http_server_free(&server);
     }
 }
 
@@ -542,8 +594,11 @@ int main(void)
         cmocka_unit_test(a_redirect_is_not_followed),
         cmocka_unit_test(a_proxy_of_the_environment_is_not_asked),
         IN_A_TEMP_DIR(a_socket_in_the_file_system_is_asked),
+        cmocka_unit_test(who_does_not_answer_an_attempt_to_connect_is_as_if_nobody_were_there),
         cmocka_unit_test(who_listens_but_does_not_answer_costs_no_more_than_was_allowed),
         cmocka_unit_test(what_is_no_http_is_said_so),
+        cmocka_unit_test(what_libcurl_does_not_take_is_an_error_and_not_left_out),
+        cmocka_unit_test(a_message_of_grpc_is_decoded_where_it_is_encoded),
         cmocka_unit_test(what_is_no_url_is_refused),
         IN_A_TEMP_DIR(a_token_is_read_anew_for_each_request),
         IN_A_TEMP_DIR(a_file_that_holds_no_token_is_said_so_and_nothing_sent),

@@ -432,6 +432,51 @@ static void no_kubelet_in_the_usual_place_is_a_fault_only_in_a_pod(void **state)
     assert_words(&kit->err, "no kubelet at https://127.0.0.1:10250; say where it is");
 }
 
+/* The last: at 127.0.0.2 attempts to connect have no answer. */
+static void kubelet_is_asked_at_this_machine_if_not_at_the_nodes_address(void **state)
+{
+    static const char *const node_ips[] = {"", "::1", "127.0.0.3", "127.0.0.2"};
+    struct kit *kit = *state;
+    struct raw_deaf deaf;
+    if (!kit->has_tls)
+        skip();
+    listen_with(kit, &(struct http_answer){.token = "right", .body = (char *)kit->json.data});
+    kit->config.port = strrchr(kit->config.url, ':') + 1;
+    raw_deaf_open(&deaf, "127.0.0.2", (uint16_t)atoi(kit->config.port));
+    kit->config.url = kit->config.server_name = NULL;
+    kit->config.node = "node-1";
+    for (size_t i = 0; i < ARRAY_LEN(node_ips); i++) {
+        kit->config.node_ip = node_ips[i];
+        for (size_t n = 0; n < 2; n++) { /* where it was found it is asked first */
+            assert_int_equal(refresh(kit), 0);
+            assert_int_equal(http_server_request(kit->server, 2 * i + n)->connection, i + 1);
+        }
+        source_free(&kit->source);
+    }
+    assert_int_equal(kit->facts.pods, 8 * 2 * ARRAY_LEN(node_ips));
+    raw_deaf_close(&deaf);
+}
+
+static void where_kubelet_was_looked_for_is_told(void **state)
+{
+    static const struct {
+        const char *node_ip, *words;
+    } cases[] = {
+        {NULL, "no kubelet at https://127.0.0.1:1; say where"},
+        {"127.0.0.1", "no kubelet at https://127.0.0.1:1; say where"},
+        {"127.0.0.3", "no kubelet at https://127.0.0.3:1, https://127.0.0.1:1; say where"},
+        {"::1", "no kubelet at https://[::1]:1, https://127.0.0.1:1; say where"},
+    };
+    struct kit *kit = *state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        kit->config.port = "1";
+        kit->config.node_ip = cases[i].node_ip;
+        assert_int_equal(refresh(kit), -ECONNREFUSED);
+        assert_words(&kit->err, cases[i].words);
+        source_free(&kit->source);
+    }
+}
+
 static void a_url_that_is_none_is_refused_at_once(void **state)
 {
     struct kit *kit = *state;
@@ -469,6 +514,8 @@ int main(void)
         TEST(a_kubelet_that_hangs_is_given_up),
         TEST(an_answer_that_is_garbage_gives_an_error_that_names_the_place),
         TEST(no_kubelet_in_the_usual_place_is_a_fault_only_in_a_pod),
+        TEST(kubelet_is_asked_at_this_machine_if_not_at_the_nodes_address),
+        TEST(where_kubelet_was_looked_for_is_told),
         TEST(a_url_that_is_none_is_refused_at_once),
     };
     return cmocka_run_group_tests_name("kubelet", tests, NULL, NULL);

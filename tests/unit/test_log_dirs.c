@@ -296,6 +296,35 @@ static void one_of_both_directories_is_enough(void **state)
     assert_int_equal(counts.containers, 1);
 }
 
+/* In whatever order the directory lists them. */
+static void of_two_pods_of_one_name_the_younger_is_found(void **state)
+{
+    static const char *const uids[] = {UID, "125c6c0a-788e-44ef-bd09-7534652f01f8"};
+    struct kit *k = *state;
+    make_dir(k, "pods");
+    for (size_t young = 0; young < 2; young++) {
+        char uid[40];
+        for (size_t i = 0; i < 2; i++) {
+            struct timespec at = {.tv_sec = i == young ? 2000 : 1000};
+            char name[100], link[200], target[200];
+            snprintf(name, sizeof(name), "pods/data_db-0_%s", uids[i]);
+            make_dir(k, name);
+            assert_int_equal(utimensat(k->dir->fd, name, (struct timespec[]){at, at}, 0), 0);
+            snprintf(link, sizeof(link), "containers/db-0_data_main-%064zx.log", i);
+            snprintf(target, sizeof(target), "/x/data_db-0_%s/main/0.log", uids[i]);
+            if (young == 0)
+                make_link(k, link, target);
+            assert_int_equal(
+                utimensat(k->dir->fd, link, (struct timespec[]){at, at}, AT_SYMLINK_NOFOLLOW), 0);
+        }
+        pods_free(&k->pods);
+        assert_int_equal(pods_new(NULL, &k->pods, NULL), 0);
+        assert_int_equal(list(k, NULL, NULL), 0);
+        assert_int_equal(pods_find_uid(k->pods, "data", "db-0", uid), 0);
+        assert_string_equal(uid, uids[young]);
+    }
+}
+
 static void a_source_tells_what_is_missing_from_what_was_never_there(void **state)
 {
     struct kit *k = *state;
@@ -327,6 +356,7 @@ int main(void)
         WITH_KIT(the_directories_of_a_real_node_name_all_its_pods_and_containers),
         WITH_KIT(a_link_that_contradicts_its_name_says_nothing),
         WITH_KIT(one_of_both_directories_is_enough),
+        WITH_KIT(of_two_pods_of_one_name_the_younger_is_found),
         WITH_KIT(a_source_tells_what_is_missing_from_what_was_never_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -26,6 +26,21 @@
 #define JOB_ID  "e6cd95329f29bdd02fb9bb9df67b943ee123152037e3bf45ad9e2a0f1f409ea1"
 #define JOB_UID "07e4b82c-be88-45dd-a4c0-b3777685cdcf"
 
+/* The keys and values of "key=value key=value", in turn, behind the first two. Gives their end. */
+static uint32_t split_words(char *text, const char *strings[64])
+{
+    uint32_t count = 2;
+    for (char *word; (word = strsep(&text, " "));) {
+        char *equals = strchr(word, '=');
+        if (!equals)
+            continue;
+        *equals = 0;
+        strings[count++] = word;
+        strings[count++] = equals + 1;
+    }
+    return count;
+}
+
 /* Stores `count` samples of one process with these labels: "key=value key=value". */
 static void store(struct kit *kit, const char *process, const char *words, uint32_t count,
                   int64_t start_ns)
@@ -34,18 +49,11 @@ static void store(struct kit *kit, const char *process, const char *words, uint3
     char text[1024];
     const char *strings[64] = {"", process};
     struct batch_label labels[16];
-    uint32_t string_count = 2, label_count = 0;
+    uint32_t label_count = 0;
     snprintf(text, sizeof(text), "%s", words);
-    for (char *word, *rest = text; (word = strsep(&rest, " "));) {
-        char *equals = strchr(word, '=');
-        if (!equals)
-            continue;
-        *equals = 0;
-        strings[string_count] = word;
-        strings[string_count + 1] = equals + 1;
-        labels[label_count++] = (struct batch_label){0, string_count, string_count + 1};
-        string_count += 2;
-    }
+    uint32_t string_count = split_words(text, strings);
+    for (uint32_t i = 2; i < string_count; i += 2)
+        labels[label_count++] = (struct batch_label){0, i, i + 1};
     const struct batch_object object = {.kind = OBJECT_NONE};
     const struct batch_stack stack = {0};
     const struct batch_process p = {.pid = 7, .name = 1};
@@ -188,6 +196,99 @@ static void a_job_becomes_the_cronjob_that_controls_it(void **state)
     cluster_free(&c);
 }
 
+/* Stores a reading of a cgroup with these labels. */
+static void store_usage(struct kit *kit, const char *words, int64_t start_ns)
+{
+    char text[1024];
+    const char *strings[64] = {"", "/cgroup"};
+    struct batch_usage_label labels[16];
+    uint32_t label_count = 0;
+    snprintf(text, sizeof(text), "%s", words);
+    uint32_t string_count = split_words(text, strings);
+    for (uint32_t i = 2; i < string_count; i += 2)
+        labels[label_count++] = (struct batch_usage_label){1, i, i + 1};
+    const struct batch_object object = {.kind = OBJECT_NONE};
+    const struct batch_stack stack = {0};
+    const struct batch_usage usage = {.time_ns = start_ns, .cgroup = 1};
+    const struct batch_usage_process process = {.pid = 7};
+    const struct batch batch = {
+        .node = "node-1",
+        .boot_id = "boot of usage",
+        .kernel = "",
+        .arch = "",
+        .agent = "",
+        .cpus = 2,
+        .seq = (uint64_t)start_ns,
+        .start_ns = start_ns,
+        .end_ns = start_ns + 10 * INT64_C(1000000000),
+        .slot_ns = 10 * INT64_C(1000000000),
+        .period_ns = 10000000,
+        .strings = strings,
+        .objects = &object,
+        .stacks = &stack,
+        .usage = &usage,
+        .usage_labels = labels,
+        .usage_processes = &process,
+        .string_count = string_count,
+        .object_count = 1,
+        .stack_count = 1,
+        .usage_count = 1,
+        .usage_label_count = label_count,
+        .usage_process_count = 1,
+    };
+    assert_false(kit_ingest(kit, &batch));
+}
+
+struct told {
+    uint64_t series[4];
+    char labels[4][256];
+    size_t count;
+};
+
+static int tell_usage(void *ctx, const struct store_usage *u)
+{
+    struct told *told = ctx;
+    assert_in_range(told->count, 0, 3);
+    char *to = told->labels[told->count];
+    *to = 0;
+    for (size_t i = 0; i < u->label_count; i++)
+        snprintf(to + strlen(to), sizeof(told->labels[0]) - strlen(to), "%s%s=%s", i ? " " : "",
+                 u->labels[i].key, u->labels[i].value);
+    told->series[told->count++] = u->series;
+    return 0;
+}
+
+/* However it was stored, and whichever day: it is one series. */
+static void a_containers_usage_is_named_afterwards(void **state)
+{
+    struct kit *kit = *state;
+    static const char named[] =
+        "container=main container_id=c1 namespace=n pod=p pod_uid=u1 workload=Deployment/p";
+    store_usage(kit, "pod_uid=u1 container_id=c1", DAY_NS);
+    store_usage(kit, "pod_uid=u1 container_id=c1 namespace=n", DAY_NS + 60 * DAY_NS / 86400);
+    store_usage(kit,
+                "workload=Deployment/p container=main namespace=n container_id=c1 pod=p pod_uid=u1",
+                2 * DAY_NS);
+    store_usage(kit, "pod_uid=u2 container_id=c2", 2 * DAY_NS + 1);
+    for (int processes = 0; processes < 2; processes++) {
+        char words[] = "namespace pod container workload pod=p";
+        struct store_query q = query_of(words);
+        struct told told = {0};
+        struct names *names;
+        assert_int_equal(names_for_query(kit->store, NULL, &q, &names, NULL), 0);
+        int r = processes
+                    ? kit->store->ops->usage_processes(kit->store, &q, tell_usage, &told, NULL)
+                    : kit->store->ops->usage(kit->store, &q, tell_usage, &told, NULL);
+        names_free(&names);
+        assert_int_equal(r, 0);
+        assert_int_equal(told.count, 3);
+        for (size_t i = 0; i < told.count; i++) {
+            assert_string_equal(told.labels[i], named);
+            assert_true(told.series[i] == told.series[0]);
+        }
+    }
+}
+
 static void a_query_without_names_is_not_slowed_down(void **state)
 {
     struct names *names = (struct names *)1;
@@ -253,6 +354,7 @@ int main(void)
         TEST(a_pod_is_named_by_other_series_of_the_range),
         TEST(names_that_were_stored_are_left_as_they_are),
         TEST(a_job_becomes_the_cronjob_that_controls_it),
+        TEST(a_containers_usage_is_named_afterwards),
         TEST(a_query_without_names_is_not_slowed_down),
         TEST(a_query_of_a_range_with_all_names_is_as_it_was),
         TEST(series_are_told_once_over_all_days),

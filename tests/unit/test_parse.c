@@ -1,4 +1,5 @@
-/* test_parse.c: durations, sizes and numbers as people write them; nothing else is taken. */
+/* test_parse.c: durations, sizes and numbers as people write them, hexadecimal ones; nothing else.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -101,6 +102,20 @@ static void a_number_is_decimal_digits_alone(void **state)
     assert_true(value == UINT64_MAX);
 }
 
+static void a_hexadecimal_number_has_as_many_digits_as_are_asked_for(void **state)
+{
+    static const char *const wrong[] = {"", "4", "4 ", " 4", "+4", "-4", "0x", "4g"};
+    uint32_t value = 3;
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
+        assert_int_equal(parse_hex(wrong[i], strlen(wrong[i]), 2, &value), -EINVAL);
+    assert_int_equal(parse_hex("4fa", 1, 2, &value), -EINVAL);
+    assert_int_equal(value, 3);
+    assert_int_equal(parse_hex("4fa", 3, 2, &value), 0);
+    assert_int_equal(value, 0x4f);
+    assert_int_equal(parse_hex("FFFfffFe", 8, 8, &value), 0);
+    assert_true(value == 0xfffffffe);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -109,6 +124,7 @@ int main(void)
         cmocka_unit_test(a_duration_that_overflows_is_refused),
         cmocka_unit_test(sizes_are_powers_of_1024),
         cmocka_unit_test(a_number_is_decimal_digits_alone),
+        cmocka_unit_test(a_hexadecimal_number_has_as_many_digits_as_are_asked_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

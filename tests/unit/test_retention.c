@@ -10,8 +10,10 @@
 
 #include <cmocka.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "sample_batch.h"
 #include "server/retention.h"
 #include "store_kit.h"
 
@@ -114,6 +116,62 @@ static void the_oldest_minutes_of_the_only_day_go(void **state)
     assert_true(samples_between(kit, FIRST_MS + 300 * 60000, FIRST_MS + DAY_MS) > 0);
 }
 
+/* A minute with a list of processes that takes about 2 KiB. */
+static void store_usage(struct kit *kit, int64_t at_ms)
+{
+    static uint64_t dice = 1;
+    struct batch_usage_process processes[100];
+    struct batch_usage usage = sample_usage_batch.usage[1];
+    struct batch b = sample_usage_batch;
+    usage.time_ns = at_ms * NS_PER_MS;
+    for (uint32_t i = 0; i < ARRAY_LEN(processes); i++) {
+        processes[i] = sample_usage_batch.usage_processes[1];
+        processes[i].usage = 0;
+        processes[i].pid = 1 + i;
+        processes[i].rss_bytes = kit_dice(&dice, UINT32_MAX);
+    }
+    b.seq = (uint64_t)at_ms;
+    b.start_ns = usage.time_ns;
+    b.end_ns = b.start_ns + 30 * NS_PER_SEC;
+    b.sample_count = 0;
+    b.usage = &usage;
+    b.usage_count = 1;
+    b.usage_processes = processes;
+    b.usage_process_count = ARRAY_LEN(processes);
+    assert_false(kit_ingest(kit, &b));
+}
+
+static int count_usage(void *ctx, const struct store_usage *usage)
+{
+    ++*(unsigned *)ctx;
+    return 0;
+}
+
+static unsigned usage_between(struct kit *kit, int64_t start_ms, int64_t end_ms)
+{
+    unsigned count = 0;
+    struct store_query q = kit_query();
+    q.start_ms = start_ms;
+    q.end_ms = end_ms;
+    assert_int_equal(kit->store->ops->usage(kit->store, &q, count_usage, &count, NULL), 0);
+    return count;
+}
+
+static void where_there_is_only_usage_its_oldest_minutes_go(void **state)
+{
+    struct kit *kit = *state;
+    for (int i = 0; i < 200; i++)
+        store_usage(kit, FIRST_MS + i * 60000);
+    run(kit, 0, UINT64_MAX, FIRST_MS);
+    kit_reopen(kit);
+    assert_int_equal(usage_between(kit, FIRST_MS, FIRST_MS + DAY_MS), 200);
+    uint64_t limit = bytes_of(kit) * 8 / 10;
+    run(kit, 0, limit, FIRST_MS);
+    assert_true(bytes_of(kit) <= limit);
+    assert_int_equal(usage_between(kit, FIRST_MS, FIRST_MS + 60000), 0);
+    assert_int_equal(usage_between(kit, FIRST_MS + 190 * 60000, FIRST_MS + DAY_MS), 10);
+}
+
 static void a_day_that_never_fits_goes_whole(void **state)
 {
     struct kit *kit = *state;
@@ -164,9 +222,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, kit_setup, kit_teardown)
-        T(a_day_goes_when_all_of_it_is_too_old),   T(no_limit_drops_nothing),
-        T(the_oldest_days_go_until_the_rest_fits), T(the_oldest_minutes_of_the_only_day_go),
-        T(a_day_that_never_fits_goes_whole),       T(what_was_set_aside_goes_with_its_day),
+        T(a_day_goes_when_all_of_it_is_too_old),
+        T(no_limit_drops_nothing),
+        T(the_oldest_days_go_until_the_rest_fits),
+        T(the_oldest_minutes_of_the_only_day_go),
+        T(where_there_is_only_usage_its_oldest_minutes_go),
+        T(a_day_that_never_fits_goes_whole),
+        T(what_was_set_aside_goes_with_its_day),
         T(the_thread_makes_a_pass_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -118,6 +118,11 @@ static int make_kit(void **state)
     return make_kit_of(state, &only_when_woken);
 }
 
+static int make_slow_kit(void **state)
+{
+    return make_kit_of(state, &(struct sources_config){.interval_ns = HOUR, .wake_gap_ns = HOUR});
+}
+
 static int make_busy_kit(void **state)
 {
     return make_kit_of(state, &(struct sources_config){.interval_ns = 1000, .retry_ns = 1000});
@@ -275,6 +280,25 @@ static void a_source_that_is_woken_has_a_second_look(void **state)
     await(&k->one, &k->one.asked, 3);
 }
 
+static bool note_wait(void *ctx)
+{
+    *(bool *)ctx = true;
+    return true;
+}
+
+static void a_source_that_may_not_be_asked_in_time_is_not_waited_for(void **state)
+{
+    struct kit *k = *state;
+    bool waited = false;
+    add(k, PODS_CRI, &k->one);
+    sources_wait(k->sources, PATIENT, never, NULL);
+    sources_wait(k->sources, PATIENT, note_wait, &waited);
+    assert_false(waited);
+    assert_int_equal(k->one.asked, 1);
+    sources_wait(k->sources, 2 * HOUR, note_wait, &waited);
+    assert_true(waited);
+}
+
 static void a_wait_ends_when_it_is_enough(void **state)
 {
     struct kit *k = *state;
@@ -294,6 +318,7 @@ static void without_sources_nobody_waits(void **state)
 }
 
 #define WITH_KIT(test)      cmocka_unit_test_setup_teardown(test, make_kit, free_kit)
+#define WITH_SLOW_KIT(test) cmocka_unit_test_setup_teardown(test, make_slow_kit, free_kit)
 #define WITH_BUSY_KIT(test) cmocka_unit_test_setup_teardown(test, make_busy_kit, free_kit)
 
 int main(void)
@@ -308,6 +333,7 @@ int main(void)
         WITH_KIT(a_source_that_is_nowhere_has_not_failed),
         WITH_BUSY_KIT(a_source_is_asked_again_and_again_by_itself),
         WITH_KIT(a_source_that_is_woken_has_a_second_look),
+        WITH_SLOW_KIT(a_source_that_may_not_be_asked_in_time_is_not_waited_for),
         WITH_KIT(a_wait_ends_when_it_is_enough),
         WITH_KIT(without_sources_nobody_waits),
     };

@@ -91,6 +91,35 @@ static void a_container_that_does_nothing_takes_5_bytes_a_reading(void **state)
     assert_in_range(lengths[1] - lengths[0], 1, 5);
 }
 
+/* Bits of figures that were not there yet when a blob was made are 0. */
+static void what_a_blob_does_not_say_is_not_known_of_gauges(void **state)
+{
+    struct usage_row back[USAGE_BLOB_MAX_ROWS];
+    /* 1 ms; 1 us; summed, network, cpu_user_ns; these, then the same again but for the time. */
+    const uint8_t body[] = {1, 2, 1 | 2 | 4, 8, 5, 6, 1, 0, 0};
+    uint8_t bytes[2 + sizeof(body)];
+    uint16_t check = usage_blob_check(body, sizeof(body), SEED);
+    size_t count;
+    bytes[0] = (uint8_t)check;
+    bytes[1] = (uint8_t)(check >> 8);
+    memcpy(bytes + 2, body, sizeof(body));
+    assert_int_equal(usage_blob_decode(bytes, sizeof(bytes), SEED, back, &count, NULL), 0);
+    assert_int_equal(count, 2);
+    for (uint32_t i = 0; i < 2; i++) {
+        assert_int_equal(back[i].time_ms, 1 + i);
+        assert_int_equal(back[i].span_us, 1);
+        assert_int_equal(back[i].summed, 5);
+        assert_int_equal(back[i].network, 6);
+        assert_int_equal(back[i].figures[WIRE_USAGE_cpu_user_ns], i ? 0 : 7);
+        assert_int_equal(back[i].figures[WIRE_USAGE_net_tx_bytes], 0);
+        for (unsigned f = WIRE_USAGE_COUNTER_COUNT; f < WIRE_USAGE_COUNT; f++)
+            assert_true(back[i].figures[f] == WIRE_UNKNOWN);
+    }
+    uint8_t again[2 + 2 * USAGE_BLOB_ROW_BYTES];
+    assert_int_equal(usage_blob_encode(back, 2, SEED, again), sizeof(bytes));
+    assert_memory_equal(again, bytes, sizeof(bytes));
+}
+
 /* With a check that fits, too: whatever the disk made of it, it is rows or it is refused. */
 static void no_damaged_byte_is_believed_or_fatal(void **state)
 {
@@ -220,42 +249,6 @@ static void filters_choose(void **state)
     }
 }
 
-/* As agents send them: windows of 30 s, two in a minute, and one that ends with the day. */
-static void windows_of_a_minute_and_of_two_days_are_told_in_order(void **state)
-{
-    _cleanup_(buf_free) struct buf text = {0};
-    struct batch_usage usage[3];
-    struct batch b = sample_usage_batch;
-    int64_t midnight = (1790000040 / DAY + 1) * DAY * NS;
-    b.usage = usage;
-    b.usage_count = 3;
-    b.usage_processes = NULL;
-    b.usage_process_count = b.sample_count = 0;
-    for (unsigned window = 0; window < 3; window++) {
-        static const unsigned order[] = {1, 2, 0};
-        b.seq = 100 + window;
-        /* From 45 s before midnight on; not in the order they were taken. */
-        b.start_ns = midnight + ((int64_t)order[window] * 30 - 45) * NS;
-        b.end_ns = b.start_ns + 30 * NS;
-        for (unsigned i = 0; i < 3; i++) {
-            usage[i] = sample_usage_batch.usage[1];
-            usage[i].time_ns = b.start_ns + (5 + (int64_t)(2 - i) * 10) * NS;
-            usage[i].figures[WIRE_USAGE_threads] = order[window] * 3 + 2 - i;
-        }
-        kit_ingest(*state, &b);
-    }
-    struct store_query q = kit_query();
-    const char *at = ask(*state, &q, &text);
-    for (unsigned i = 0; i < 9; i++) {
-        char want[64];
-        snprintf(want, sizeof(want), " 17 18 %u\n", i);
-        at = strstr(at, want);
-        assert_non_null(at);
-        at += strlen(want);
-    }
-    assert_string_equal(at, "");
-}
-
 static void another_set_of_labels_is_another_series(void **state)
 {
     _cleanup_(buf_free) struct buf text = {0};
@@ -297,6 +290,57 @@ static const char *ask_processes(struct kit *kit, const struct store_query *q, s
     return (const char *)to->data;
 }
 
+/* As agents send them: windows of 30 s, two in a minute, and one that ends with the day. */
+static void windows_of_a_minute_and_of_two_days_are_told_in_order(void **state)
+{
+    _cleanup_(buf_free) struct buf text = {0};
+    struct batch_usage usage[3];
+    struct batch_usage_process processes[3];
+    struct batch b = sample_usage_batch;
+    int64_t midnight = (1790000040 / DAY + 1) * DAY * NS;
+    b.usage = usage;
+    b.usage_count = 3;
+    b.usage_processes = processes;
+    b.usage_process_count = 3;
+    b.sample_count = 0;
+    for (unsigned window = 0; window < 3; window++) {
+        static const unsigned order[] = {1, 2, 0};
+        b.seq = 100 + window;
+        /* From 45 s before midnight on; not in the order they were taken. */
+        b.start_ns = midnight + ((int64_t)order[window] * 30 - 45) * NS;
+        b.end_ns = b.start_ns + 30 * NS;
+        for (unsigned i = 0; i < 3; i++) {
+            usage[i] = sample_usage_batch.usage[1];
+            usage[i].time_ns = b.start_ns + (5 + (int64_t)(2 - i) * 10) * NS;
+            usage[i].figures[WIRE_USAGE_threads] = order[window] * 3 + 2 - i;
+            processes[i] = sample_usage_batch.usage_processes[1];
+            processes[i].usage = i;
+            processes[i].pid = order[window] * 3 + 2 - i;
+        }
+        kit_ingest(*state, &b);
+    }
+    struct store_query q = kit_query();
+    const char *at = ask(*state, &q, &text);
+    for (unsigned i = 0; i < 9; i++) {
+        char want[64];
+        snprintf(want, sizeof(want), " 17 18 %u\n", i);
+        at = strstr(at, want);
+        assert_non_null(at);
+        at += strlen(want);
+    }
+    assert_string_equal(at, "");
+    /* Of each day's last minute its last list, whatever came last. */
+    for (unsigned day = 0; day < 2; day++) {
+        char want[128];
+        q.start_ms = midnight / 1000000 - (day ? 0 : 60000);
+        q.end_ms = q.start_ms + 60000;
+        snprintf(want, sizeof(want), "/system.slice/burner.service %lld 10000000 | %u ",
+                 (long long)(midnight / 1000000 + (day ? 40000 : -10000)), day ? 8 : 3);
+        const char *got = ask_processes(*state, &q, &text);
+        assert_ptr_equal(strstr(got, want), got);
+    }
+}
+
 static void the_minutes_last_list_of_processes_is_kept_most_cpu_first(void **state)
 {
     _cleanup_(buf_free) struct buf text = {0};
@@ -323,6 +367,54 @@ static void the_minutes_last_list_of_processes_is_kept_most_cpu_first(void **sta
     q.end_ms = 1790000039999;
     assert_string_equal(ask_processes(*state, &q, &text), "");
     assert_string_equal(ask(*state, &q, &text), FIRST);
+}
+
+/* One minute after the other, of a cgroup among others that are not asked for, or alone. */
+static void of_a_range_the_last_list_is_told(void **state)
+{
+    _cleanup_(buf_free) struct buf text = {0};
+    struct kit *kit = *state;
+    struct batch b = sample_usage_batch;
+    struct batch_usage usage = sample_usage_batch.usage[1];
+    struct batch_usage_process process = sample_usage_batch.usage_processes[1];
+    process.usage = 0;
+    b.sample_count = 0;
+    b.usage = &usage;
+    b.usage_processes = &process;
+    b.usage_count = b.usage_process_count = 1;
+    for (unsigned others = 0; others < 20; others += 19) {
+        for (unsigned i = 0; i < others; i++) {
+            char label[16];
+            const char *strings[32];
+            assert_in_range(b.string_count, 12, ARRAY_LEN(strings));
+            memcpy(strings, sample_usage_batch.strings, b.string_count * sizeof(*strings));
+            snprintf(label, sizeof(label), "other-%u", i);
+            strings[11] = label; /* the unit's name */
+            b.strings = strings;
+            b.seq++;
+            kit_ingest(kit, &b);
+        }
+        b.strings = sample_usage_batch.strings;
+        for (unsigned minute = 0; minute < 3; minute++) {
+            b.seq++;
+            b.start_ns = sample_usage_batch.start_ns + minute * 60 * NS;
+            b.end_ns = b.start_ns + 30 * NS;
+            usage.time_ns = b.start_ns;
+            process.pid = 50 + others + minute;
+            kit_ingest(kit, &b);
+        }
+        for (unsigned minute = 0; minute < 3; minute++) {
+            struct store_query q = kit_query();
+            char want[128];
+            kit_filter(&q, "unit", "burner.service");
+            q.end_ms = b.start_ns / 1000000 + 1 - (2 - minute) * 60000ll;
+            snprintf(want, sizeof(want), "/system.slice/burner.service %lld 10000000 | %u ",
+                     (long long)q.end_ms - 1, 50 + others + minute);
+            const char *got = ask_processes(kit, &q, &text);
+            assert_ptr_equal(strstr(got, want), got);
+            assert_string_equal(strchr(got, '\n'), "\n");
+        }
+    }
 }
 
 static void a_list_comes_back_or_is_refused(void **state)
@@ -394,6 +486,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_come_back_as_they_went_in),
         cmocka_unit_test(a_container_that_does_nothing_takes_5_bytes_a_reading),
+        cmocka_unit_test(what_a_blob_does_not_say_is_not_known_of_gauges),
         cmocka_unit_test(no_damaged_byte_is_believed_or_fatal),
         IN_A_STORE(a_reading_is_found_with_what_is_not_known),
         IN_A_STORE(samples_are_what_they_were),
@@ -404,6 +497,7 @@ int main(void)
         IN_A_STORE(another_set_of_labels_is_another_series),
         cmocka_unit_test(a_list_comes_back_or_is_refused),
         IN_A_STORE(the_minutes_last_list_of_processes_is_kept_most_cpu_first),
+        IN_A_STORE(of_a_range_the_last_list_is_told),
         IN_A_STORE(whoever_asks_may_stop),
         IN_A_STORE(usage_goes_with_its_day),
     };

@@ -417,6 +417,73 @@ static void a_pods_traffic_is_that_of_its_own_network(void **state)
     free_kit(&k);
 }
 
+static void write_network(const struct temp_dir *dir, unsigned pid, unsigned rx, unsigned tx)
+{
+    char path[64], text[256];
+    snprintf(path, sizeof(path), "proc/%u/net/dev", pid);
+    snprintf(text, sizeof(text), NET_DEV, rx, tx);
+    write_file(dir, path, text);
+}
+
+static void a_network_that_is_met_late_counts_from_then_on(void **state)
+{
+    struct kit k;
+    make_kit(&k, *state);
+    write_file(*state, "memory/docker/" ID "/cgroup.procs", "50\n");
+    write_process(*state, 50, 1, 5, 1);
+    scan(&k);
+    write_network(*state, 50, 1000, 2000); /* it could not be read before */
+    scan(&k);
+    assert_true(k.readings[0].network != 0);
+    assert_true(k.readings[0].figures[USAGE_net_rx_bytes] == USAGE_UNKNOWN);
+    assert_true(k.readings[0].figures[USAGE_net_tx_bytes] == USAGE_UNKNOWN);
+    write_network(*state, 50, 1007, 2009);
+    scan(&k);
+    assert_int_equal(k.readings[0].figures[USAGE_net_rx_bytes], 7);
+    assert_int_equal(k.readings[0].figures[USAGE_net_tx_bytes], 9);
+    free_kit(&k);
+}
+
+static void a_network_that_is_new_counts_from_its_beginning(void **state)
+{
+    struct kit k;
+    make_kit(&k, *state);
+    scan(&k);
+    write_file(*state, "memory/docker/" ID "/cgroup.procs", "50\n");
+    write_process(*state, 50, 1, now_ticks() + 1, 1);
+    write_network(*state, 50, 1000, 2000);
+    scan(&k);
+    assert_int_equal(k.readings[0].figures[USAGE_net_rx_bytes], 1000);
+    assert_int_equal(k.readings[0].figures[USAGE_net_tx_bytes], 2000);
+    free_kit(&k);
+}
+
+static void another_process_tells_the_network_when_the_first_has_gone(void **state)
+{
+    struct kit k;
+    make_kit(&k, *state);
+    write_file(*state, "memory/docker/" ID "/cgroup.procs", "50\n51\n");
+    write_process(*state, 50, 1, 5, 1);
+    write_process(*state, 51, 1, 5, 1);
+    write_network(*state, 51, 1000, 2000);
+    scan(&k);
+    assert_true(k.readings[0].network != 0);
+    write_network(*state, 51, 1001, 2002);
+    scan(&k);
+    assert_int_equal(k.readings[0].figures[USAGE_net_rx_bytes], 1);
+    assert_int_equal(k.readings[0].figures[USAGE_net_tx_bytes], 2);
+    free_kit(&k);
+}
+
+static void remove_unit(const struct temp_dir *dir, unsigned unit)
+{
+    char path[64], procs[96];
+    snprintf(path, sizeof(path), "unified/system.slice/u%u.service", unit);
+    snprintf(procs, sizeof(procs), "%s/cgroup.procs", path);
+    remove_file(dir, procs);
+    assert_int_equal(unlinkat(dir->fd, path, AT_REMOVEDIR), 0);
+}
+
 static void beyond_the_limits_it_is_counted(void **state)
 {
     struct kit k;
@@ -432,14 +499,8 @@ static void beyond_the_limits_it_is_counted(void **state)
     free_kit(&k);
 
     make_kit(&k, *state);
-    for (unsigned i = 1; i < 10; i++) {
-        snprintf(path, sizeof(path), "unified/system.slice/u%u.service", i);
-        struct temp_dir *dir = *state;
-        char procs[96];
-        snprintf(procs, sizeof(procs), "%s/cgroup.procs", path);
-        remove_file(dir, procs);
-        assert_int_equal(unlinkat(dir->fd, path, AT_REMOVEDIR), 0);
-    }
+    for (unsigned i = 1; i < 10; i++)
+        remove_unit(*state, i);
     for (unsigned i = 0; i < 9; i++) {
         write_process(*state, 70 + i, 1, 5, 1);
         snprintf(text + strlen(text), sizeof(text) - strlen(text), "%u\n", 70 + i);
@@ -449,6 +510,40 @@ static void beyond_the_limits_it_is_counted(void **state)
     assert_int_equal(k.process_count, 8);
     assert_int_equal(usage_scan_dropped(k.scanner), 1);
     assert_true(k.readings[0].figures[USAGE_rss_bytes] == USAGE_UNKNOWN);
+    free_kit(&k);
+}
+
+static unsigned unit_of(const char *path)
+{
+    unsigned unit = 99;
+    assert_int_equal(sscanf(path, "/system.slice/u%u.service", &unit), 1);
+    assert_in_range(unit, 0, 9);
+    return unit;
+}
+
+/* What it counts is of all its life. */
+static void what_the_limits_hid_before_is_not_new(void **state)
+{
+    struct kit k;
+    char path[64];
+    bool told[10] = {false};
+    make_kit(&k, *state);
+    for (unsigned i = 0; i < 10; i++) {
+        snprintf(path, sizeof(path), "unified/system.slice/u%u.service/cgroup.procs", i);
+        write_file(*state, path, "");
+    }
+    scan(&k);
+    for (unsigned i = 0; i < 8; i++)
+        told[unit_of(k.paths[i])] = true;
+    remove_unit(*state, unit_of(k.paths[0]));
+    remove_unit(*state, unit_of(k.paths[1]));
+    scan(&k);
+    assert_int_equal(k.count, 8);
+    for (unsigned i = 0; i < 8; i++)
+        assert_int_equal(k.readings[i].span_ns > 0, told[unit_of(k.paths[i])]);
+    scan(&k);
+    for (unsigned i = 0; i < 8; i++)
+        assert_true(k.readings[i].span_ns > 0);
     free_kit(&k);
 }
 
@@ -468,7 +563,11 @@ int main(void)
         IN_A_TEMP_DIR(a_process_counts_from_its_start_or_not_before_it_was_seen),
         IN_A_TEMP_DIR(what_may_not_be_read_is_unknown_and_not_0),
         IN_A_TEMP_DIR(a_pods_traffic_is_that_of_its_own_network),
+        IN_A_TEMP_DIR(a_network_that_is_met_late_counts_from_then_on),
+        IN_A_TEMP_DIR(a_network_that_is_new_counts_from_its_beginning),
+        IN_A_TEMP_DIR(another_process_tells_the_network_when_the_first_has_gone),
         IN_A_TEMP_DIR(beyond_the_limits_it_is_counted),
+        IN_A_TEMP_DIR(what_the_limits_hid_before_is_not_new),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

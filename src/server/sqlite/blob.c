@@ -126,16 +126,6 @@ uint16_t blob_check(const void *body, size_t len, uint64_t seed)
     return (uint16_t)XXH3_64bits_withSeed(body, len, seed);
 }
 
-static inline uint64_t zigzag(int64_t v)
-{
-    return (uint64_t)v << 1 ^ (uint64_t)(v >> 63);
-}
-
-static inline int64_t unzigzag(uint64_t v)
-{
-    return (int64_t)(v >> 1) ^ -(int64_t)(v & 1);
-}
-
 /* ---- encoding */
 
 /* The milliseconds that occur, in their order, into c->slots. */
@@ -203,8 +193,8 @@ static uint8_t *put_tasks(const struct blob_row *rows, size_t count, uint8_t *at
             i++;
         at = varint_put(at, (i - first - 1) * 2 + (row->pid != pid));
         if (row->pid != pid)
-            at = varint_put(at, zigzag((int64_t)row->pid - pid));
-        at = varint_put(at, zigzag((int64_t)row->thread - thread));
+            at = varint_put(at, varint_zigzag((uint64_t)row->pid - pid));
+        at = varint_put(at, varint_zigzag((uint64_t)row->thread - thread));
         pid = row->pid;
         thread = row->thread;
     }
@@ -337,7 +327,7 @@ static bool get_step(struct input *in, uint32_t *value)
     uint64_t step;
     if (!get(in, 2 * (uint64_t)UINT32_MAX + 1, &step))
         return false;
-    int64_t sum = (int64_t)*value + unzigzag(step);
+    int64_t sum = (int64_t)*value + (int64_t)varint_unzigzag(step);
     *value = (uint32_t)sum;
     return sum >= 0 && sum <= UINT32_MAX;
 }

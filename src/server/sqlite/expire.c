@@ -16,6 +16,12 @@
 /* Of the minutes a day has, so many parts: a batch that arrives meanwhile waits for one. */
 #define TRIM_STEPS 16
 
+/* The first or the last minute that has any sample, looked up type by type (SAMPLE_CPU and so on),
+ * as the table is ordered. */
+#define MINUTE(which)                                                         \
+    "SELECT " which "((SELECT " which "(t) FROM sample WHERE type=column1)) " \
+    "FROM (VALUES (1), (2), (3))"
+
 static int drop_day(struct sqlite_store *s, int64_t day, const char *why, struct err *err)
 {
     pthread_mutex_lock(&s->write_lock);
@@ -56,9 +62,9 @@ static int trim_step(struct sqlite_store *s, int64_t day, bool *ret_more, struct
     int64_t first = 0, last = 0;
     int r = days_writer(s->days, day, &w, err);
     if (r == 0)
-        r = db_get_int(w->db, "SELECT min(t) FROM sample WHERE type=1", -1, &first, err);
+        r = db_get_int(w->db, MINUTE("min"), -1, &first, err);
     if (r == 0)
-        r = db_get_int(w->db, "SELECT max(t) FROM sample WHERE type=1", -1, &last, err);
+        r = db_get_int(w->db, MINUTE("max"), -1, &last, err);
     if (r < 0)
         return r;
     *ret_more = first >= 0;

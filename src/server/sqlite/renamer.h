@@ -24,7 +24,7 @@ int renamer_init(struct renamer *r, const struct store_renames *renames, struct 
                  struct err *err);
 void renamer_free(struct renamer *r);
 
-/* The series' values of renames->keys, or NULL if they are as it has them. They live as long as the
- * renamer and its lookup. */
+/* The series' values of renames->keys, or NULL if they are as it has them. The array is valid until
+ * the next call, the texts as long as the lookup and the query. */
 int renamer_find(struct renamer *r, const struct key_series *series, const char *const **ret,
                  struct err *err);

@@ -12,25 +12,16 @@
 
 #define CHECK_BYTES  2
 #define MINUTE_MS    60000u
-#define MARK_SUMMED  (1ull << WIRE_USAGE_COUNT)
-#define MARK_NETWORK (2ull << WIRE_USAGE_COUNT)
-#define MARKS_ALL    ((4ull << WIRE_USAGE_COUNT) - 1)
+#define MARK_SUMMED  1ull
+#define MARK_NETWORK 2ull
+#define MARK(figure) (4ull << (figure))
+#define MARKS_ALL    (MARK(WIRE_USAGE_COUNT) - 1)
 
-static uint64_t zigzag(uint64_t difference)
-{
-    int64_t v = (int64_t)difference;
-    return ((uint64_t)v << 1) ^ (uint64_t)(v >> 63);
-}
-
-static uint64_t unzigzag(uint64_t v)
-{
-    return (v >> 1) ^ -(v & 1);
-}
-
-static uint64_t code_of(uint64_t figure)
-{
-    return figure == WIRE_UNKNOWN ? 0 : figure + 1;
-}
+static const struct usage_row before_first = {
+#define X(name) .figures[WIRE_USAGE_##name] = WIRE_UNKNOWN,
+    WIRE_USAGE_GAUGES(X)
+#undef X
+};
 
 static uint64_t expected(const struct usage_row *before, unsigned figure)
 {
@@ -50,16 +41,16 @@ static uint8_t *put_row(const struct usage_row *row, const struct usage_row *bef
                      (row->network != before->network ? MARK_NETWORK : 0);
     for (unsigned i = 0; i < WIRE_USAGE_COUNT; i++)
         if (row->figures[i] != expected(before, i))
-            marks |= 1ull << i;
+            marks |= MARK(i);
     at = varint_put(at, row->time_ms - before->time_ms);
-    at = varint_put(at, zigzag(row->span_us - before->span_us));
+    at = varint_put(at, varint_zigzag(row->span_us - before->span_us));
     at = varint_put(at, marks);
     for (unsigned i = 0; i < WIRE_USAGE_COUNT; i++) {
-        uint64_t code = code_of(row->figures[i]);
-        if (!(marks & 1ull << i))
+        uint64_t code = usage_figure_code(row->figures[i]);
+        if (!(marks & MARK(i)))
             continue;
         if (i >= WIRE_USAGE_COUNTER_COUNT)
-            code = zigzag(code - code_of(before->figures[i]));
+            code = varint_zigzag(code - usage_figure_code(before->figures[i]));
         at = varint_put(at, code);
     }
     if (marks & MARK_SUMMED)
@@ -69,10 +60,9 @@ static uint8_t *put_row(const struct usage_row *row, const struct usage_row *bef
 
 size_t usage_blob_encode(const struct usage_row *rows, size_t count, uint64_t seed, uint8_t *to)
 {
-    static const struct usage_row none;
     uint8_t *at = to + CHECK_BYTES;
     for (size_t i = 0; i < count; i++)
-        at = put_row(&rows[i], i ? &rows[i - 1] : &none, at);
+        at = put_row(&rows[i], i ? &rows[i - 1] : &before_first, at);
     uint16_t check = usage_blob_check(to + CHECK_BYTES, (size_t)(at - to) - CHECK_BYTES, seed);
     to[0] = (uint8_t)check;
     to[1] = (uint8_t)(check >> 8);
@@ -86,11 +76,8 @@ static bool get_figure(const uint8_t **at, const uint8_t *end, const struct usag
     if (!varint_get(at, end, &code))
         return false;
     if (figure >= WIRE_USAGE_COUNTER_COUNT)
-        code = unzigzag(code) + code_of(before->figures[figure]);
-    if (code > (uint64_t)INT64_MAX + 1)
-        return false;
-    *ret = code ? code - 1 : WIRE_UNKNOWN;
-    return true;
+        code = varint_unzigzag(code) + usage_figure_code(before->figures[figure]);
+    return usage_figure_of_code(code, ret);
 }
 
 static bool get_row(const uint8_t **at, const uint8_t *end, const struct usage_row *before,
@@ -103,12 +90,12 @@ static bool get_row(const uint8_t **at, const uint8_t *end, const struct usage_r
         !varint_get(at, end, &span) || !varint_get(at, end, &marks) || marks > MARKS_ALL)
         return false;
     row->time_ms += time_ms;
-    row->span_us += unzigzag(span);
+    row->span_us += varint_unzigzag(span);
     if (row->span_us > INT64_MAX / 1000)
         return false;
     for (unsigned i = 0; i < WIRE_USAGE_COUNT; i++) {
         row->figures[i] = expected(before, i);
-        if (marks & 1ull << i && !get_figure(at, end, before, i, &row->figures[i]))
+        if (marks & MARK(i) && !get_figure(at, end, before, i, &row->figures[i]))
             return false;
     }
     if (marks & MARK_SUMMED && !varint_get_u32(at, end, &row->summed))
@@ -119,7 +106,6 @@ static bool get_row(const uint8_t **at, const uint8_t *end, const struct usage_r
 int usage_blob_decode(const void *bytes, size_t len, uint64_t seed, struct usage_row *rows,
                       size_t *ret_count, struct err *err)
 {
-    static const struct usage_row none;
     const uint8_t *at = bytes, *end = at + len;
     if (len < CHECK_BYTES)
         return err_set(err, -EUCLEAN, "usage of %zu bytes", len);
@@ -131,7 +117,7 @@ int usage_blob_decode(const void *bytes, size_t len, uint64_t seed, struct usage
     for (; at < end; count++) {
         if (count == USAGE_BLOB_MAX_ROWS)
             return err_set(err, -EUCLEAN, "usage of more than %u rows", USAGE_BLOB_MAX_ROWS);
-        if (!get_row(&at, end, count ? &rows[count - 1] : &none, &rows[count]))
+        if (!get_row(&at, end, count ? &rows[count - 1] : &before_first, &rows[count]))
             return err_set(err, -EUCLEAN, "usage that makes no sense in row %zu", count);
     }
     *ret_count = count;

@@ -6,19 +6,21 @@
  *
  *   time     milliseconds into the minute, less those of the row before
  *   span     microseconds, less those of the row before (zigzag)
- *   marks    bit i: the i-th figure is other than expected (enum wire_usage); then bit
- *            WIRE_USAGE_COUNT: so is summed; the bit after it: network
- *   values   of the marked, in that order: a counter's is 0 for what is not known, else one more
- *            than its value; a gauge's the same less that of the row before (zigzag); summed and
- *            network as they are
+ *   marks    bit 0: summed is other than expected; bit 1: network; bit i + 2: the i-th figure
+ *            (enum wire_usage)
+ *   values   of the marked, figures first, in their order: a counter's is 0 for what is not known,
+ *            else one more than its value; a gauge's the same less that of the row before (zigzag);
+ *            then summed and network as they are
  *
  * Expected is: what the row before had; of a counter 0, unless it was not known there. Before the
- * first row all is 0. Most cgroups do nothing most of the time: a row of theirs takes 5 bytes.
+ * first row all is 0, but gauges are not known. Most cgroups do nothing most of the time: a row of
+ * theirs takes 5 bytes.
  *
  * The figures' order is part of the layout: new ones are put last (wire/figures.h), and what an
- * older blob has no bit for is as expected of it: 0. */
+ * older blob has no bit for is as expected of it: a gauge not known. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -48,3 +50,18 @@ int usage_blob_decode(const void *bytes, size_t len, uint64_t seed, struct usage
 
 /* The check of the rows' bytes, for tests that make damaged ones with a good check. */
 uint16_t usage_blob_check(const void *bytes, size_t len, uint64_t seed);
+
+/* A figure as a number: 0 for what is not known. Of a list of processes, too. */
+static inline uint64_t usage_figure_code(uint64_t figure)
+{
+    return figure == WIRE_UNKNOWN ? 0 : figure + 1;
+}
+
+/* False: there is no such figure. */
+static inline bool usage_figure_of_code(uint64_t code, uint64_t *ret)
+{
+    if (code > (uint64_t)INT64_MAX + 1)
+        return false;
+    *ret = code ? code - 1 : WIRE_UNKNOWN;
+    return true;
+}

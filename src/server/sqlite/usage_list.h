@@ -37,3 +37,7 @@ size_t usage_list_encode(const struct usage_list *list, uint64_t seed, uint8_t *
 /* Reads bytes that a failing disk may have changed: -EUCLEAN, with what is wrong in the error. */
 int usage_list_decode(const void *bytes, size_t len, uint64_t seed, struct usage_list *ret,
                       struct err *err);
+
+/* Of the list's head alone: when it was. -EUCLEAN. */
+int usage_list_time(const void *bytes, size_t len, uint64_t seed, uint32_t *ret_ms,
+                    struct err *err);

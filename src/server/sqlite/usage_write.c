@@ -184,6 +184,12 @@ static void bind_key(sqlite3_stmt *stmt, int type, uint32_t t, uint32_t series)
     sqlite3_bind_int64(stmt, 3, series);
 }
 
+static void complain(const struct intake *in, uint32_t t, uint32_t series, const struct err *why)
+{
+    log_err("%s path=\"%s\" minute=%u series=%u", why->text,
+            sqlite3_db_filename(in->writer->db, "main"), t, series);
+}
+
 /* Takes up the last part's rows if there is room for `more` behind them. */
 static int take_up_part(struct intake *in, uint32_t t, uint32_t series, size_t more, size_t *count,
                         int64_t *ret_part, struct err *err)
@@ -202,8 +208,7 @@ static int take_up_part(struct intake *in, uint32_t t, uint32_t series, size_t m
                         : usage_blob_decode(data, (size_t)sqlite3_column_bytes(stmt, 1),
                                             blob_seed(t, series), in->minute, count, &why);
         if (bad == -EUCLEAN)
-            log_err("%s path=\"%s\" minute=%u series=%u", why.text,
-                    sqlite3_db_filename(in->writer->db, "main"), t, series);
+            complain(in, t, series, &why);
         if (bad < 0 || *count + more > USAGE_BLOB_MAX_ROWS) {
             *count = 0;
             ++*ret_part;
@@ -291,12 +296,38 @@ static int fill_list(struct intake *in, uint32_t usage, struct err *err)
     return 0;
 }
 
+/* Whether the minute has a list that is younger: batches may come in any order. */
+static int has_younger_list(struct intake *in, uint32_t t, uint32_t series, uint32_t time_ms,
+                            bool *ret, struct err *err)
+{
+    sqlite3_stmt *stmt = in->writer->last_part;
+    bind_key(stmt, SAMPLE_PROCESSES, t, series);
+    sqlite3_bind_int64(stmt, 4, USAGE_LIST_BYTES);
+    int r = db_step(stmt, err);
+    *ret = false;
+    if (r > 0) {
+        struct err why = {0};
+        uint32_t there_ms = 0;
+        const void *data = sqlite3_column_blob(stmt, 1);
+        int bad = usage_list_time(data ? data : "", (size_t)sqlite3_column_bytes(stmt, 1),
+                                  blob_seed(t, series), &there_ms, &why);
+        if (bad < 0)
+            complain(in, t, series, &why);
+        *ret = bad == 0 && there_ms > time_ms;
+    }
+    sqlite3_reset(stmt);
+    return r < 0 ? r : 0;
+}
+
 /* Of the minute's last reading; it takes the place of one before. */
 static int write_list(struct intake *in, uint32_t t, uint32_t series, uint32_t usage,
                       struct err *err)
 {
+    bool younger = false;
     int r = fill_list(in, usage, err);
-    if (r < 0 || in->list->count == 0)
+    if (r == 0 && in->list->count)
+        r = has_younger_list(in, t, series, in->list->time_ms, &younger, err);
+    if (r < 0 || in->list->count == 0 || younger)
         return r;
     size_t len = usage_list_encode(in->list, blob_seed(t, series), in->packed);
     sqlite3_stmt *put = in->writer->put_part;

@@ -15,6 +15,17 @@ static inline uint8_t *varint_put(uint8_t *at, uint64_t v)
     return at;
 }
 
+/* A difference, of either sign, as a number that is small when the difference is: 0, -1, 1, -2. */
+static inline uint64_t varint_zigzag(uint64_t difference)
+{
+    return difference << 1 ^ -(difference >> 63);
+}
+
+static inline uint64_t varint_unzigzag(uint64_t v)
+{
+    return (v >> 1) ^ -(v & 1);
+}
+
 /* False when the bytes end within the number, or it does not fit 64 bits. */
 static inline bool varint_get(const uint8_t **at, const uint8_t *end, uint64_t *ret)
 {
