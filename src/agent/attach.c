@@ -6,8 +6,8 @@
  * it inherits an event, and it is sampled twice. Therefore
  * - a thread that a record told of is left alone;
  * - a thread younger than what was drained is left to the next pass: its record may be on its way;
- * - a process all of whose threads were known in one pass is settled: what it creates from then on
- *   inherits, whether or not a record of it is lost. */
+ * - a process all of whose threads were known, or dead, in one pass is settled: what it creates
+ * from then on inherits, whether or not a record of it is lost. */
 #include "agent/attach.h"
 
 #include <errno.h>
@@ -17,7 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -91,13 +90,6 @@ int attach_new(const struct attach_config *config, struct attach **ret, struct e
         free(a);
         return r;
     }
-    /* A descriptor for each thread and CPU: as many as there may be. */
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-        limit.rlim_cur = limit.rlim_max;
-        if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
-            log_warn("raising RLIMIT_NOFILE: %s", strerrordesc_np(errno));
-    }
     *ret = a;
     return 0;
 }
@@ -164,43 +156,58 @@ static void drop_gone(struct attach *a, const struct cpu *cpus, size_t cpu_count
 
 /* What inherited an event writes where that does (perf_output_begin() in
  * kernel/events/ring_buffer.c). */
-void attach_lead_cpu(struct attach *attach, const struct cpu *cpu)
+size_t attach_lead_cpu(struct attach *attach, const struct cpu *cpu)
 {
+    size_t threads = 0, led = 0;
     for (size_t i = 0; i < attach->count; i++) {
         const struct attached *at = &attach->v[i];
-        if (at->cpu == cpu->number &&
-            ioctl(at->fd, PERF_EVENT_IOC_SET_OUTPUT, cpu->sideband_fd) < 0)
+        /* A thread's events lie in the order of their CPUs. */
+        threads += i == 0 || at->cpu <= at[-1].cpu;
+        if (at->cpu != cpu->number)
+            continue;
+        if (ioctl(at->fd, PERF_EVENT_IOC_SET_OUTPUT, cpu->sideband_fd) == 0)
+            led++;
+        else
             log_warn("a thread is not sampled on CPU %d: %s", at->cpu, strerrordesc_np(errno));
     }
+    return threads - led;
 }
 
+static int open_thread_on(struct pass *p, uint32_t tid, const struct cpu *cpu)
+{
+    struct attach *a = p->attach;
+    int fd =
+        event_open_sample(&a->config.event, &a->config.features, (pid_t)tid, cpu->number, NULL);
+    if (fd == -ENODEV)
+        return 0; /* it went offline just now */
+    if (fd < 0) {
+        if ((fd == -EMFILE || fd == -ENFILE) && !a->full) {
+            a->full = true;
+            log_warn("not all threads are sampled: %s; raise RLIMIT_NOFILE", strerrordesc_np(-fd));
+        }
+        return fd;
+    }
+    int r = ioctl(fd, PERF_EVENT_IOC_SET_OUTPUT, cpu->sideband_fd) < 0 ? -errno : 0;
+    if (r == 0)
+        r = keep(a, fd, cpu->number);
+    if (r < 0) {
+        close(fd);
+        log_warn("a thread is not sampled tid=%u: %s", tid, strerrordesc_np(-r));
+    }
+    return r;
+}
+
+/* On all CPUs or on none: what is not open in whole is opened again by the next pass. */
 static int open_thread(struct pass *p, uint32_t tid)
 {
     struct attach *a = p->attach;
-    for (size_t i = 0; i < p->cpu_count; i++) {
-        struct cpu *cpu = &p->cpus[i];
-        if (!cpu->online)
-            continue;
-        struct err err = {0};
-        int fd =
-            event_open_sample(&a->config.event, &a->config.features, (pid_t)tid, cpu->number, &err);
-        if (fd < 0) {
-            if ((fd == -EMFILE || fd == -ENFILE) && !a->full) {
-                a->full = true;
-                log_warn("not all threads are sampled error=\"%s\"", err.text);
-            }
-            return fd;
-        }
-        int r = ioctl(fd, PERF_EVENT_IOC_SET_OUTPUT, cpu->sideband_fd) < 0 ? -errno : 0;
-        if (r == 0)
-            r = keep(a, fd, cpu->number);
-        if (r < 0) {
-            close(fd);
-            log_warn("a thread is not sampled tid=%u: %s", tid, strerrordesc_np(-r));
-            return r;
-        }
-    }
-    return 0;
+    size_t before = a->count;
+    int r = 0;
+    for (size_t i = 0; i < p->cpu_count && r == 0; i++)
+        r = p->cpus[i].online ? open_thread_on(p, tid, &p->cpus[i]) : 0;
+    for (; r < 0 && a->count > before; a->alive--)
+        close(a->v[--a->count].fd);
+    return r;
 }
 
 /* ---- settled processes */
@@ -244,15 +251,14 @@ static bool is_opened(const struct pass *p, uint32_t tid)
     return false;
 }
 
-/* Of what /proc says only that which concerns threads that have events: whom the collector knows is
- * taken for sampled. */
+/* Of what /proc says only that which concerns the threads that were opened just now: whom the
+ * collector knows is taken for sampled. What a known process is called it has been told, and once
+ * more would be an exec. */
 static int take(void *ctx, const struct record *record)
 {
     struct pass *p = ctx;
     const struct attach_config *c = &p->attach->config;
-    bool is_known = collector_knows_thread(c->collector, record->tid);
-    if (record->kind != RECORD_MMAP && !p->tell_all &&
-        (is_known ? record->kind == RECORD_FORK : !is_opened(p, record->tid)))
+    if (record->kind != RECORD_MMAP && !p->tell_all && !is_opened(p, record->tid))
         return 0;
     return c->known(c->known_ctx, record);
 }
@@ -267,8 +273,9 @@ static void tell(struct pass *p, uint32_t pid, const uint32_t *opened, size_t co
 }
 
 /* Opens the threads that are there now, but for those that records told of or may yet tell of.
- * True: all were known. */
-static bool open_process(struct pass *p, uint32_t pid)
+ * True: all were known, or are dead: a zombie is in /proc for as long as its parent likes, and no
+ * event can be opened on it. Other threads leave /proc when they die. */
+static bool open_process(struct pass *p, uint32_t pid, bool *ret_dead)
 {
     struct attach *a = p->attach;
     char path[32];
@@ -291,6 +298,8 @@ static bool open_process(struct pass *p, uint32_t pid)
             a->tids[opened++] = tid; /* in the place of one that has been looked at */
         else if (r != -ESRCH)
             error = r;
+        else if (tid == pid)
+            *ret_dead = true;
     }
     if (opened)
         tell(p, pid, a->tids, opened, false);
@@ -299,7 +308,7 @@ static bool open_process(struct pass *p, uint32_t pid)
         p->counts.example = (pid_t)pid;
         p->counts.error = error;
     }
-    return count > 0 && known == (size_t)count;
+    return count > 0 && known + *ret_dead == (size_t)count;
 }
 
 /* What a settled process has created inherits its events. If no record has told so for long, it was
@@ -319,7 +328,7 @@ static void look_at(struct pass *p, uint32_t pid)
 {
     bool known = collector_knows_thread(p->attach->config.collector, pid);
     const struct settled *settled = known ? find_settled(p->attach, pid) : NULL;
-    bool lost = false;
+    bool lost = false, dead = false;
     if (!settled && !members_has(p->attach->members, pid))
         return;
     p->counts.processes++;
@@ -334,7 +343,10 @@ static void look_at(struct pass *p, uint32_t pid)
         } else {
             p->all_settled = false;
         }
-    } else if (open_process(p, pid)) {
+    } else if (open_process(p, pid, &dead)) {
+        /* What it created before it died may have come after the list of processes. */
+        if (dead && !find_settled(p->attach, pid))
+            p->all_settled = false;
         settle(p, pid, p->drained);
     } else {
         p->all_settled = false;
@@ -343,7 +355,9 @@ static void look_at(struct pass *p, uint32_t pid)
 
 static bool is_due(const struct attach *a, uint64_t drained, bool stale)
 {
-    int64_t every = members_are_few(a->members) ? LOOK_POD_NS : LOOK_NODE_NS;
+    /* A tree of which some is refused is never known in whole. */
+    bool is_refused = a->config.whom == MEMBERS_TREE && a->counts.refused;
+    int64_t every = members_are_few(a->members) && !is_refused ? LOOK_POD_NS : LOOK_NODE_NS;
     return !a->looked || stale || drained > a->looked + (uint64_t)every;
 }
 

@@ -46,9 +46,11 @@ struct attach_counts {
 bool attach_look(struct attach *attach, struct cpu *cpus, size_t count, uint64_t drained,
                  bool stale);
 
-/* The CPU is back, with other rings: leads the events on it there. Threads that were opened while
- * it was away are not sampled on it. */
-void attach_lead_cpu(struct attach *attach, const struct cpu *cpu);
+/* The CPU is there, with other rings than before: leads the events on it there. Threads that were
+ * opened while it was not, and what they create, are not sampled on it: of what inherits, nobody
+ * can say which of it was created before an event is opened now. Gives how many threads these are.
+ */
+size_t attach_lead_cpu(struct attach *attach, const struct cpu *cpu);
 
 struct attach_counts attach_last_counts(const struct attach *attach);
 

@@ -28,6 +28,13 @@
 #include "symbol/jit_name.h"
 #include "wire/batch.h"
 
+/* Of all processes in one cgroup. */
+struct path_labels {
+    uint32_t path; /* number of its text */
+    /* behind the key; rows of batch_labels */
+    uint32_t first, count;
+};
+
 struct builder {
     char node[256], boot_id[64];
     struct utsname uname;
@@ -41,7 +48,7 @@ struct builder {
     /* Of the batch being built. */
     struct strings strings;
     struct frames frames;
-    struct table stacks, samples;
+    struct table stacks, samples, paths;
     struct batch_frame *batch_frames;
     struct batch_process *batch_processes;
     struct batch_label *batch_labels;
@@ -59,6 +66,7 @@ static void clear_batch(struct builder *b)
     frames_clear(&b->frames);
     table_clear(&b->stacks);
     table_clear(&b->samples);
+    table_clear(&b->paths);
     free(b->batch_frames);
     free(b->batch_processes);
     free(b->batch_labels);
@@ -79,6 +87,7 @@ void builder_free(struct builder **builder)
     frames_free(&b->frames);
     table_free(&b->stacks);
     table_free(&b->samples);
+    table_free(&b->paths);
     strings_free(&b->strings);
     naming_free(&b->names);
     usage_rows_free(&b->usage_rows);
@@ -120,6 +129,7 @@ int builder_new(const struct builder_config *config, struct objects *objects,
                WIRE_MAX_STACKS);
     table_init(&b->samples, sizeof(struct batch_sample), offsetof(struct batch_sample, count),
                WIRE_MAX_SAMPLES);
+    table_init(&b->paths, sizeof(struct path_labels), sizeof(uint32_t), WIRE_MAX_STRINGS);
     const struct naming_config naming = {
         .objects = objects,
         .ksymbols = config->ksymbols,
@@ -222,7 +232,7 @@ static int build_samples(struct builder *b, const struct window *w)
     return 0;
 }
 
-static int add_label(struct builder *b, uint32_t process, const char *key, const char *value)
+static int add_label(struct builder *b, const struct batch_label *label)
 {
     if (b->label_count == b->label_room) {
         uint32_t room = b->label_room * 2 + 64;
@@ -232,24 +242,51 @@ static int add_label(struct builder *b, uint32_t process, const char *key, const
         b->batch_labels = labels;
         b->label_room = room;
     }
-    struct batch_label *l = &b->batch_labels[b->label_count];
-    l->process = process;
-    int r = strings_add(&b->strings, key, &l->key);
-    if (r == 0)
-        r = strings_add(&b->strings, value, &l->value);
-    if (r == 0)
-        b->label_count++;
-    return r;
+    b->batch_labels[b->label_count++] = *label;
+    return 0;
 }
 
-static int add_labels(struct builder *b, uint32_t process, const char *cgroup_path)
+static int read_labels(struct builder *b, uint32_t process, const char *cgroup_path)
 {
     struct pod_labels labels;
     pod_labels_read(b->pods, cgroup_path, &labels);
     int r = 0;
-    for (size_t i = 0; r == 0 && i < labels.count; i++)
-        r = add_label(b, process, labels.v[i].key, labels.v[i].value);
+    for (size_t i = 0; r == 0 && i < labels.count; i++) {
+        struct batch_label label = {.process = process};
+        r = strings_add(&b->strings, labels.v[i].key, &label.key);
+        if (r == 0)
+            r = strings_add(&b->strings, labels.v[i].value, &label.value);
+        if (r == 0)
+            r = add_label(b, &label);
+    }
     return r;
+}
+
+static int copy_labels(struct builder *b, uint32_t process, const struct path_labels *of)
+{
+    int r = 0;
+    for (uint32_t i = 0; r == 0 && i < of->count; i++) {
+        struct batch_label label = b->batch_labels[of->first + i];
+        label.process = process;
+        r = add_label(b, &label);
+    }
+    return r;
+}
+
+/* A cgroup is looked up once, however many of its processes there are. */
+static int add_cgroup(struct builder *b, uint32_t process, uint32_t path, const char *cgroup_path)
+{
+    uint32_t row;
+    int r = table_add(&b->paths, &path, &row);
+    if (r < 0)
+        return r;
+    struct path_labels *labels = table_row(&b->paths, row);
+    if (r == 0)
+        return copy_labels(b, process, labels);
+    labels->first = b->label_count;
+    r = read_labels(b, process, cgroup_path);
+    labels->count = b->label_count - labels->first;
+    return r == 0 ? fact_rows_add(b->fact_rows, cgroup_path) : r;
 }
 
 static int build_processes(struct builder *b, const struct window *w)
@@ -271,9 +308,7 @@ static int build_processes(struct builder *b, const struct window *w)
         if (r == 0)
             r = strings_add(&b->strings, from->cgroup_path, &to->cgroup);
         if (r == 0)
-            r = add_labels(b, i, from->cgroup_path);
-        if (r == 0)
-            r = fact_rows_add(b->fact_rows, from->cgroup_path);
+            r = add_cgroup(b, i, to->cgroup, from->cgroup_path);
         if (r < 0)
             return r;
     }
@@ -366,5 +401,6 @@ int builder_build(struct builder *builder, const struct window *window, struct b
 size_t builder_bytes(const struct builder *builder)
 {
     return naming_bytes(builder->names) + frames_bytes(&builder->frames) +
-           table_bytes(&builder->stacks) + table_bytes(&builder->samples);
+           table_bytes(&builder->stacks) + table_bytes(&builder->samples) +
+           table_bytes(&builder->paths);
 }

@@ -101,9 +101,12 @@ static long read_number(const char *path)
  * paranoid 3 and 4, which asks for CAP_SYS_ADMIN. */
 static int explain(int r, struct err *err)
 {
-    long paranoid = read_number("/proc/sys/kernel/perf_event_paranoid");
+    if (!err)
+        return r;
+    long paranoid;
     switch (-r) {
     case EACCES:
+        paranoid = read_number("/proc/sys/kernel/perf_event_paranoid");
         if (paranoid > 2)
             return err_set(err, r,
                            "perf_event_open is refused (EACCES): kernel.perf_event_paranoid is "

@@ -301,8 +301,11 @@ void follow_close_cpu(struct follow *follow, int cpu)
 /* Of cgroups what is missing is opened with the next turn. */
 void follow_open_cpu(struct follow *follow, const struct cpu *cpu)
 {
-    if (follow->attach)
-        attach_lead_cpu(follow->attach, cpu);
+    size_t left_out = follow->attach ? attach_lead_cpu(follow->attach, cpu) : 0;
+    if (left_out)
+        log_warn("threads that were opened before the CPU came are not sampled on it, nor is what "
+                 "they create, until podflamed is started again cpu=%d count=%zu",
+                 cpu->number, left_out);
 }
 
 bool follow_set_stack_bytes(struct follow *follow, uint32_t stack_bytes, struct cpu *cpus,

@@ -13,6 +13,7 @@
 #include "agent/window.h"
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/strings.h"
 #include "k8s/cgroup.h"
 #include "k8s/pods.h"
 #include "k8s/selector.h"
@@ -52,9 +53,18 @@ static void read_cgroup(const struct window *w, uint32_t process, struct cgroup_
     cgroup_parse_path(p->cgroup_path, strlen(p->cgroup_path), ret);
 }
 
+/* What there is to say of a process is said of its cgroup, once a window. 1: the first process of
+ * its path, whose number is `*ret`; 0: the path was there before. -ENOMEM. */
+static int add_path(struct strings *paths, const char *path, uint32_t *ret)
+{
+    uint32_t before = paths->count;
+    int r = strings_add(paths, path, ret);
+    return r < 0 ? r : paths->count > before;
+}
+
 /* ---- waiting */
 
-/* Processes whose container is not known. */
+/* A process of each cgroup whose container is not known. */
 struct missing {
     struct identity *identity;
     const struct window *window;
@@ -78,9 +88,14 @@ static bool lacks(const struct identity *identity, const struct cgroup_id *id)
 
 static void find_missing(struct missing *m)
 {
+    _cleanup_(strings_free) struct strings paths = {0};
     for (uint32_t i = 0; i < m->window->processes.count; i++) {
+        const struct window_process *p = table_row(&m->window->processes, i);
         struct cgroup_id id;
         uint64_t hash;
+        uint32_t path;
+        if (add_path(&paths, p->cgroup_path, &path) == 0)
+            continue;
         read_cgroup(m->window, i, &id);
         if (lacks(m->identity, &id) && *given_up_place(m->identity, &id, &hash) != hash)
             m->processes[m->count++] = i;
@@ -200,24 +215,45 @@ static void count_left_out(struct identity *i, const struct window *w, const uin
     }
 }
 
+/* Gives how many are not wanted, or -ENOMEM. */
+static int64_t judge_all(const struct identity *i, const struct window *w, uint8_t *verdicts)
+{
+    _cleanup_(strings_free) struct strings paths = {0};
+    _cleanup_free_ uint8_t *of_path = calloc(w->processes.count + 1, 1);
+    int64_t left_out = 0;
+    if (!of_path)
+        return -ENOMEM;
+    for (uint32_t k = 0; k < w->processes.count; k++) {
+        const struct window_process *p = table_row(&w->processes, k);
+        uint32_t path;
+        int r = add_path(&paths, p->cgroup_path, &path);
+        if (r < 0)
+            return r;
+        if (r)
+            of_path[path] = (uint8_t)judge_path(i, p->cgroup_path);
+        verdicts[k] = of_path[path];
+        left_out += verdicts[k] != WANTED;
+    }
+    return left_out;
+}
+
 int identity_select(struct identity *identity, struct window *window, struct err *err)
 {
     const struct identity_config *c = &identity->config;
-    uint32_t count = window->processes.count, left_out = 0;
+    uint32_t count = window->processes.count;
     if (selectors_are_empty(c->include) && selectors_are_empty(c->exclude))
         return 0;
     _cleanup_free_ uint8_t *verdicts = calloc(count + 1, 1);
     _cleanup_free_ uint8_t *wanted = calloc(count + 1, 1);
     if (!verdicts || !wanted)
         return err_errno(err, -ENOMEM, "selecting pods");
-    for (uint32_t i = 0; i < count; i++) {
-        const struct window_process *p = table_row(&window->processes, i);
-        verdicts[i] = (uint8_t)judge_path(identity, p->cgroup_path);
-        wanted[i] = verdicts[i] == WANTED;
-        left_out += !wanted[i];
-    }
+    int64_t left_out = judge_all(identity, window, verdicts);
+    if (left_out < 0)
+        return err_errno(err, (int)left_out, "selecting pods");
     if (!left_out)
         return 0;
+    for (uint32_t i = 0; i < count; i++)
+        wanted[i] = verdicts[i] == WANTED;
     count_left_out(identity, window, verdicts);
     int r = window_keep_processes(window, wanted);
     return r < 0 ? err_errno(err, r, "selecting pods") : 0;

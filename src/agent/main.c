@@ -100,13 +100,15 @@ static void wait_for_end(const struct command_line *line, struct agent *agent, i
     }
 }
 
-/* Every CPU takes two descriptors; the default soft limit of 1024 is a desktop's. */
+/* Every CPU takes two descriptors, and each thread that is opened by itself one a CPU; the default
+ * soft limit of 1024 is a desktop's. */
 static void raise_files(void)
 {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
         limit.rlim_cur = limit.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &limit);
+        if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+            log_warn("raising RLIMIT_NOFILE: %s", strerrordesc_np(errno));
     }
 }
 

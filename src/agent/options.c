@@ -37,9 +37,8 @@ static const struct option_def defs[] = {
      "What stack-bytes grows to by itself while more than one stack in a hundred is cut, as far as "
      "ring-bytes has room for 8 samples; at most stack-bytes: it stays as it is."},
     {"live-tail", OPTION_DURATION, AT(tail_ns), "TIME", "0s", 0, NS_PER_SEC, "Sampling",
-     "Read the rest of a stack that is cut from the process itself, if the sample is not older "
-     "than "
-     "this and the stack unchanged at the seam; 0s: never. Such callers are counted as "
+     "Read the rest of a stack that is cut from the process itself, if the sample is not "
+     "older than this and the stack unchanged at the seam; 0s: never. Such callers are counted as "
      "frames_live."},
     {"ring-bytes", OPTION_BYTES, AT(ring_bytes), "SIZE", "512KiB", 32 << 10, 512 << 10, "Sampling",
      "Memory for samples per CPU, a power of two; half as much again holds news of processes."},
@@ -74,23 +73,21 @@ static const struct option_def defs[] = {
      "The name that kubelet's certificate must have; by default the host of kubelet-url, or, where "
      "kubelet was found by itself, the node's name."},
     {"kubelet-insecure", OPTION_BOOL, AT(kubelet_insecure), NULL, "false", 0, 0, "Pods",
-     "Do not look at kubelet's certificate, as where it signed it itself: whoever answers then "
-     "gets "
-     "the token."},
+     "Do not look at kubelet's certificate, as where it signed it itself: whoever answers "
+     "then gets the token."},
     {"cri-socket", OPTION_STRING, AT(cri_socket), "PATH", NULL, 0, 0, "Pods",
      "The container runtime's socket (CRI); by default those of containerd, CRI-O and cri-dockerd "
      "in their usual places. Empty: do not ask it."},
     {"docker-socket", OPTION_STRING, AT(docker_socket), "PATH", NULL, 0, 0, "Pods",
-     "Docker's socket, for containers that are in no pod; by default /var/run/docker.sock, if it "
-     "is "
-     "there. Empty: do not ask it."},
+     "Docker's socket, for containers that are in no pod; by default /var/run/docker.sock, if "
+     "it is there. Empty: do not ask it."},
     {"pod-logs", OPTION_STRING, AT(pod_logs), "DIR", NULL, 0, 0, "Pods",
      "Name pods and containers by their log directories, DIR/pods and DIR/containers; by default "
      "those in /var/log, if they are there. Empty: do not."},
     {"pod-info", OPTION_STRING, AT(pod_info), "DIR", NULL, 0, 0, "Pods",
      "Where podflamed's own pod has a downward API volume with its labels; by "
      "default /etc/podinfo, if it is there. Empty: do not look, nor at the variables "
-     "PODFLAME_NAMESPACE, PODFLAME_POD_NAME, PODFLAME_POD_UID and PODFLAME_NODE_NAME."},
+     "PODFLAME_NAMESPACE, PODFLAME_POD_NAME and PODFLAME_POD_UID."},
     {"include", OPTION_STRING, AT(include), "PODS", NULL, 0, 0, "Pods",
      "Keep samples of these pods only, as in namespace=shop,pod=web-*;label.tier=test: pods for "
      "which all terms of one selector hold, with * and ? for any text and character. Samples of "
@@ -100,13 +97,11 @@ static const struct option_def defs[] = {
      "want of their names or labels. What is left out is not in any batch; it is counted as "
      "samples_excluded and samples_unidentified."},
     {"pid", OPTION_STRING, AT(pid), "PID", NULL, 0, 0, "Target",
-     "Sample only this process: all its threads, what it has created and what it creates. Ends "
-     "when "
-     "all of that is gone."},
+     "Sample only this process: all its threads, what it has created and what it creates. "
+     "Ends when all of that is gone."},
     {"cgroup", OPTION_STRING, AT(cgroup), "PATH", NULL, 0, 0, "Target",
-     "Sample only what is in this cgroup or below: a path below the root of the hierarchy that "
-     "perf "
-     "uses (perf_event, else the unified one), or the directory itself."},
+     "Sample only what is in this cgroup or below: a path below the root of the hierarchy "
+     "that perf uses (perf_event, else the unified one), or the directory itself."},
     {"container", OPTION_STRING, AT(container), "ID", NULL, 0, 0, "Target",
      "Sample only this container: its id, or how that begins. Waits for it, also when it is "
      "restarted under the same id."},
@@ -117,9 +112,8 @@ static const struct option_def defs[] = {
      "Sample the pod that podflamed itself is in, which has shareProcessNamespace: true. The log "
      "says what it cannot see, and what to set in the pod."},
     {"usage-interval", OPTION_DURATION, AT(usage_ns), "TIME", "10s", 0, 300 * NS_PER_SEC, "Usage",
-     "How often to read what containers and systemd units use: CPU, memory, disk, network, and "
-     "their "
-     "processes; 0s: never. With a target (--pid ...) it is not read."},
+     "How often to read what containers and systemd units use: CPU, memory, disk, network, "
+     "and their processes; 0s: never. With a target (--pid ...) it is not read."},
     {"command-lines", OPTION_STRING, AT(command_lines), "WHAT", "short", 0, 0, "Usage",
      "What to keep of processes' command lines: short: the executable, and the script that an "
      "interpreter runs; full: all arguments, passwords and tokens among them."},

@@ -119,7 +119,7 @@ const char *target_describe(const struct target *target, char *to, size_t size)
 
 /* ---- among the cgroups */
 
-static int add_dir(struct target_dirs *dirs, uint64_t id, const char *path)
+static int add_dir(struct target_dirs *dirs, uint64_t id, const char *path, struct err *err)
 {
     for (size_t i = 0; i < dirs->count; i++) {
         const char *above = dirs->v[i].path;
@@ -128,7 +128,9 @@ static int add_dir(struct target_dirs *dirs, uint64_t id, const char *path)
             return 0;
     }
     if (dirs->count == TARGET_DIRS_MAX)
-        return -E2BIG;
+        return err_set(err, -E2BIG,
+                       "the target is more than %d cgroups without a common parent, %s among them",
+                       TARGET_DIRS_MAX, path);
     struct target_dir *d = &dirs->v[dirs->count++];
     d->id = id;
     snprintf(d->path, sizeof(d->path), "%s", path);
@@ -151,6 +153,7 @@ struct search {
     const char *container; /* an id, or how it begins */
     const char *uid;       /* or a pod's */
     struct target_dirs *dirs;
+    struct err *err;
     char other[CGROUP_NAME_MAX]; /* another container whose id begins so */
 };
 
@@ -160,7 +163,8 @@ static int look_at(void *ctx, uint64_t id, const char *path)
     struct cgroup_id is;
     cgroup_parse_path(path, strlen(path), &is);
     if (s->uid)
-        return is.pod_uid[0] && is_same_uid(is.pod_uid, s->uid) ? add_dir(s->dirs, id, path) : 0;
+        return is.pod_uid[0] && is_same_uid(is.pod_uid, s->uid) ? add_dir(s->dirs, id, path, s->err)
+                                                                : 0;
     if (!is.container_id[0] || strncmp(is.container_id, s->container, strlen(s->container)) != 0)
         return 0;
     char *found = s->dirs->container_id;
@@ -175,7 +179,7 @@ static int look_at(void *ctx, uint64_t id, const char *path)
         s->dirs->count = 0;
     }
     memcpy(found, is.container_id, CGROUP_NAME_MAX);
-    return add_dir(s->dirs, id, path);
+    return add_dir(s->dirs, id, path, s->err);
 }
 
 static int find_cgroup(const char *path, int hierarchy, const char *mount, struct target_dirs *dirs,
@@ -194,7 +198,7 @@ static int find_cgroup(const char *path, int hierarchy, const char *mount, struc
     snprintf(whole, sizeof(whole), "/%s", path);
     for (size_t n = strlen(whole); n > 1 && whole[n - 1] == '/';)
         whole[--n] = 0;
-    return add_dir(dirs, st.st_ino, whole);
+    return add_dir(dirs, st.st_ino, whole, err);
 }
 
 static int find_uid(const struct target *t, char ret_uid[static 40], struct err *err)
@@ -219,7 +223,7 @@ int target_find(const struct target *target, int hierarchy, const char *mount,
     _cleanup_free_ struct target_dirs *dirs = calloc(1, sizeof(*dirs));
     if (!dirs)
         return err_errno(err, -ENOMEM, "looking for the target");
-    struct search search = {.dirs = dirs};
+    struct search search = {.dirs = dirs, .err = err};
     char uid[40];
     int r = 0;
     if (target->kind == TARGET_CGROUP) {

@@ -139,8 +139,8 @@ static int open_on_cpu(struct target_cgroups *t, struct group *g, const struct c
             continue;
         int fd = i == 0 ? event_open_sideband(&t->event, &t->features, g->dir, cpu->number, err)
                         : event_open_sample(&t->event, &t->features, g->dir, cpu->number, err);
-        if (fd == -ENODEV)
-            return 0; /* it went offline just now */
+        if (fd == -ENODEV || fd == -ENOENT)
+            return 0; /* the CPU went offline just now, or the cgroup was removed */
         if (fd >= 0 && (fd = lead(fd, i == 0 ? cpu->sideband_fd : cpu->sample_fd)) < 0)
             err_errno(err, fd, "leading an event of CPU %d to its ring", cpu->number);
         if (fd < 0)

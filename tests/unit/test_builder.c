@@ -402,6 +402,35 @@ static void a_process_has_its_words_and_the_labels_of_its_cgroup(void **state)
     assert_string_equal(string(b, b->samples[0].thread), "program");
 }
 
+static void all_processes_of_a_cgroup_have_its_labels(void **state)
+{
+    struct kit *k = *state;
+    static const char *const paths[] = {"/kubepods/besteffort/pod" POD "/" CID, "/docker/" CID};
+    for (uint32_t i = 0; i < ARRAY_LEN(paths); i++)
+        tell(k->collector,
+             &(struct record){.kind = RECORD_CGROUP, .cgroup = {(1ull << 60) + i, paths[i]}});
+    for (uint32_t i = 0; i < 6; i++) {
+        struct record r = {
+            .kind = RECORD_SAMPLE,
+            .time = at(1 + i),
+            .pid = 77 + i,
+            .tid = 77 + i,
+            .sample = {.ip = K(1), .has_cgroup = true, .cgroup = (1ull << 60) + i % 2}};
+        tell_program(k->collector, 77 + i, "program");
+        tell(k->collector, &r);
+    }
+    _batch_ struct batch *b = build(k);
+    assert_int_equal(b->process_count, 6);
+    for (uint32_t i = 0; i < 6; i++) {
+        assert_string_equal(label(b, i, "pod_uid"), i % 2 ? "" : POD);
+        assert_string_equal(label(b, i, "container_id"), CID);
+        assert_string_equal(label(b, i, "runtime"), i % 2 ? "docker" : "");
+    }
+    for (uint32_t i = 1; i < b->label_count; i++)
+        assert_true(b->labels[i].process >= b->labels[i - 1].process);
+    assert_int_equal(b->label_count, 3 * 2 + 3 * 2);
+}
+
 static void a_marker_stands_at_the_end_of_a_stack_that_has_one(void **state)
 {
     struct kit *k = *state;
@@ -473,6 +502,7 @@ int main(void)
         WITH_KIT(frames_without_names_are_counted_by_reason),
         WITH_KIT(a_batch_says_whose_it_is_and_of_when),
         WITH_KIT(a_process_has_its_words_and_the_labels_of_its_cgroup),
+        WITH_KIT(all_processes_of_a_cgroup_have_its_labels),
         WITH_KIT(a_marker_stands_at_the_end_of_a_stack_that_has_one),
         WITH_KIT(a_stack_says_how_its_callers_were_found),
         WITH_KIT(a_builder_starts_each_batch_anew),

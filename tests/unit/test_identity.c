@@ -258,6 +258,27 @@ static void exclusion_goes_before_inclusion(void **state)
     assert_counter(k->collector, samples_unidentified, 2 + 3 + 6 + 7);
 }
 
+static void all_processes_of_a_cgroup_are_kept_or_none(void **state)
+{
+    struct kit *k = *state;
+    struct collector_kit *c = k->collector;
+    static const uint32_t cgroups[] = {1, 4, 1, 4, 4, 1}; /* web's, nginx's */
+    for (uint32_t i = 0; i < ARRAY_LEN(cgroups); i++) {
+        tell_own_program(k, 51 + i, "program");
+        tell_cgroup_sample(k, 51 + i, (1ull << 60) + cgroups[i], 5000);
+    }
+    collector_flush(c->collector, at(8000));
+    assert_int_equal(c->window_count, 2);
+    struct window *first = c->windows[0];
+    c->windows[0] = c->windows[1];
+    c->windows[1] = first;
+    select_pods(k, NULL, "namespace=shop");
+    assert_int_equal(c->windows[0]->processes.count, 3);
+    for (uint32_t i = 0; i < 3; i++)
+        assert_string_equal(process_of(c->windows[0], i)->cgroup_path, programs[3].cgroup);
+    assert_counter(c, samples_excluded, 3);
+}
+
 static const char *label(const struct batch *b, uint32_t process, const char *key)
 {
     for (uint32_t i = 0; i < b->label_count; i++)
@@ -381,6 +402,7 @@ int main(void)
         WITH_KIT(what_is_excluded_is_not_kept_nor_what_may_be),
         WITH_KIT(a_label_nobody_told_leaves_its_pod_out),
         WITH_KIT(exclusion_goes_before_inclusion),
+        WITH_KIT(all_processes_of_a_cgroup_are_kept_or_none),
         WITH_KIT(a_process_has_the_names_of_its_pod_as_labels),
         WITH_KIT(a_pod_unknown_until_then_is_named_in_the_same_window),
         WITH_KIT(what_stays_unknown_is_waited_for_once),

@@ -246,6 +246,36 @@ static void without_names_a_pods_name_is_refused(void **state)
     assert_non_null(strstr(err.text, "give the pod's uid"));
 }
 
+static void a_pods_directories_without_a_common_parent_are_all_found(void **state)
+{
+    static struct target_dirs dirs;
+    struct target t = {TARGET_POD, .name = UID_1};
+    make_cgroup(*state, "elsewhere/pod" UID_1 "/" ID_C, "");
+    assert_int_equal(find(state, &t, &dirs, NULL), 0);
+    assert_int_equal(dirs.count, 2);
+    bool first = strcmp(dirs.v[0].path, "/" POD_1) == 0;
+    assert_string_equal(dirs.v[!first].path, "/" POD_1);
+    assert_string_equal(dirs.v[first].path, "/elsewhere/pod" UID_1);
+}
+
+static void more_directories_than_may_be_are_refused(void **state)
+{
+    static struct target_dirs dirs;
+    struct target t = {TARGET_POD, .name = UID_1};
+    struct err err = {0};
+    char path[128];
+    for (int i = 1; i < TARGET_DIRS_MAX; i++) { /* one is there */
+        snprintf(path, sizeof(path), "elsewhere-%d/pod" UID_1, i);
+        make_cgroup(*state, path, "");
+    }
+    assert_int_equal(find(state, &t, &dirs, NULL), 0);
+    assert_int_equal(dirs.count, TARGET_DIRS_MAX);
+    make_cgroup(*state, "one-more/pod" UID_1, "");
+    assert_int_equal(find(state, &t, &dirs, &err), -E2BIG);
+    assert_non_null(strstr(err.text, "more than 16 cgroups without a common parent"));
+    assert_int_equal(dirs.count, TARGET_DIRS_MAX);
+}
+
 static void add_pid(void *ctx, uint32_t pid)
 {
     *(uint64_t *)ctx = *(uint64_t *)ctx * 100 + pid;
@@ -271,6 +301,8 @@ int main(void)
         IN_A_TREE(an_id_that_may_be_two_containers_is_refused),
         IN_A_TREE(an_id_in_full_is_not_ambiguous_because_a_longer_one_begins_so),
         IN_A_TREE(a_pod_is_found_by_its_uid_or_name_with_all_its_containers_below),
+        IN_A_TREE(a_pods_directories_without_a_common_parent_are_all_found),
+        IN_A_TREE(more_directories_than_may_be_are_refused),
         IN_A_TREE(without_names_a_pods_name_is_refused),
         IN_A_TREE(the_processes_of_a_cgroup_are_those_below_it_too),
     };
