@@ -420,6 +420,11 @@ bool collector_take_stale(struct collector *collector)
     return true;
 }
 
+void collector_set_stale(struct collector *collector)
+{
+    collector->stale = true;
+}
+
 bool collector_knows_thread(const struct collector *collector, uint32_t tid)
 {
     return processes_know_thread(collector->processes, tid);

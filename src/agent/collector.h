@@ -85,9 +85,10 @@ void collector_tick(struct collector *collector, uint64_t now, int64_t to_real_n
 /* Closes the current window now. */
 void collector_flush(struct collector *collector, uint64_t now);
 
-/* Records were lost since the last call: what is known of processes may be wrong, and the caller
- * should read /proc again. */
+/* Records were lost since the last call, or it was said that something went untold: what is known
+ * of processes may be wrong, and the caller should read /proc again. */
 bool collector_take_stale(struct collector *collector);
+void collector_set_stale(struct collector *collector);
 
 /* Whether a record has told of the thread. */
 bool collector_knows_thread(const struct collector *collector, uint32_t tid);

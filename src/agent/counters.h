@@ -21,7 +21,7 @@
     X(throttles, "Times the kernel paused an event for taking too much time.")                     \
     X(records, "Records taken in, samples among them.")                                            \
     X(records_garbled, "Records or ring contents that made no sense.")                             \
-    X(rescans, "Times /proc was read again after records were lost.")                              \
+    X(rescans, "Times /proc was read again: records were lost, or a CPU came online.")             \
     X(maps_rescans, "Times a process's maps were read again for an address outside all.")          \
     X(stacks_bottom, "User stacks unwound to the thread's first function.")                        \
     X(stacks_truncated, "Stacks cut: longer than the copied part of the stack, or the callchain.") \

@@ -126,6 +126,8 @@ static void change_cpu(void *ctx, size_t cpu, bool online)
         log_warn("a CPU is not sampled error=\"%s\"", err.text);
     } else {
         follow_open_cpu(s->follow, &s->cpus[cpu]);
+        /* What ran on it before: its mappings and threads were told to nobody. */
+        collector_set_stale(s->collector);
         log_info("CPU came online cpu=%zu", cpu);
     }
     list_rings(s);
@@ -252,8 +254,9 @@ static void *run(void *arg)
         }
         if (stop)
             break;
-        turn(s);
+        /* First, so that /proc is read before the samples of these moments are looked up. */
         hotplug_check(s->hotplug, news, change_cpu, s);
+        turn(s);
     }
     uint64_t now = (uint64_t)clock_ns(CLOCK_MONOTONIC);
     drain(s, now);

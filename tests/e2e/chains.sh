@@ -9,6 +9,7 @@ flags=(-O2 -fomit-frame-pointer -fasynchronous-unwind-tables)
 
 begin podflamed podflame-server
 need_root
+hotplug_lock --shared
 compile() { # output, source and flags...
     local output=$1
     shift

@@ -8,7 +8,7 @@ begin podflamed podflame tests/workloads/split
 need_root
 switch=/sys/devices/system/cpu/cpu1/online
 [ -w $switch ] || skip_all "this machine's second CPU cannot be switched off"
-exec 9>"${TMPDIR:-/tmp}/podflame-hotplug.lock" && flock 9 # one at a time
+hotplug_lock --exclusive
 [ "$(cat $switch)" = 1 ] || skip_all "this machine's second CPU is off"
 test_cleanup() { echo 1 >"$switch"; }
 echo 0 2>/dev/null >"$switch" || skip_all "this machine does not let its second CPU go"
@@ -28,12 +28,16 @@ echo 0 >"$switch"
 check "the agent sees that the CPU is gone" wait_until 10 matches "$agent_log" 'CPU went offline cpu=1'
 check "and samples one" equal "$(metric cpus)" 1
 went=$(now_ms)
+rescans=$(metric rescans_total)
 sleep 2
 back=$(now_ms)
 echo 1 >"$switch"
 check "the agent sees that the CPU is back" wait_until 10 matches "$agent_log" 'CPU came online cpu=1'
 came=$(now_ms)
 check "and samples both" equal "$(metric cpus)" 2
+# What ran there before its events were opened was told to nobody.
+read_again() { [ "$(metric rescans_total)" -gt "$rescans" ]; }
+check "and reads /proc again" wait_until 10 read_again
 sleep 4
 ended=$(now_ms)
 stop "$one"

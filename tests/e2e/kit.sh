@@ -19,6 +19,13 @@ begin() { # programs the test needs, by their path in the build directory...
     trap 'exit 130' INT TERM
 }
 
+# CPUs are switched by one test at a time, and not while another counts on knowing every mapping: what
+# happens on a CPU between its coming and the opening of its events is told to nobody.
+hotplug_lock() { # --exclusive|--shared
+    exec 9>"${TMPDIR:-/tmp}/podflame-hotplug.lock"
+    flock "$1" 9 || bail "no lock of CPUs"
+}
+
 # Also what runs it: samples of all CPUs.
 need_root() {
     [ "$(id -u)" = 0 ] || skip_all "only root samples all CPUs"
