@@ -11,6 +11,7 @@
 #include "k8s/usage_files.h"
 #include "k8s/usage_text.h"
 
+/* What is left out is empty. */
 struct interpreter {
     const char *name;        /* may be followed by a version: python3.11 */
     const char *flags;       /* letters of options that stand alone, "-x" or several in one */
@@ -24,46 +25,62 @@ struct interpreter {
     const char *suffixes; /* of scripts, between blanks */
 };
 
-#define SHELL(name)                                                                            \
-    {                                                                                          \
-        name, "abefhiklmnprtuvxBCDEHPT", "", "oO", "", "cs", " --rcfile --init-file ", "", "", \
-            " .sh "                                                                            \
-    }
+#define PYTHON                                                                  \
+    .flags = "bBdEhiIOPqRsSuvVx?3", .valued = "WXQ", .shown = "m", .code = "c", \
+    .words = " --check-hash-based-pycs ", .suffixes = " .py .pyc .pyz "
+#define NODE                                                                              \
+    .flags = "civh", .valued = "rC", .code = "ep",                                        \
+    .words = " --require --import --loader --experimental-loader --conditions --env-file" \
+             " --title --icu-data-dir ",                                                  \
+    .code_words = " --eval --print ", .suffixes = " .js .mjs .cjs .ts .mts .cts "
+#define SHELL                                                         \
+    .flags = "abefhiklmnprtuvxBCDEHPT", .valued = "oO", .code = "cs", \
+    .words = " --rcfile --init-file ", .suffixes = " .sh "
 
 static const struct interpreter interpreters[] = {
-    {"python", "bBdEhiIOPqRsSuvVx?3", "", "WXQ", "m", "c", " --check-hash-based-pycs ", "", "",
-     " .py .pyc .pyz "},
-    {"pypy", "bBdEhiIOPqRsSuvVx?3", "", "WXQ", "m", "c", "", "", "", " .py .pyc .pyz "},
-    {"node", "civh", "", "rC", "", "ep",
-     " --require --import --loader --experimental-loader --conditions --env-file --title "
-     "--icu-data-dir ",
-     "", " --eval --print ", " .js .mjs .cjs .ts .mts .cts "},
-    {"nodejs", "civh", "", "rC", "", "ep",
-     " --require --import --loader --experimental-loader --conditions --env-file --title "
-     "--icu-data-dir ",
-     "", " --eval --print ", " .js .mjs .cjs .ts .mts .cts "},
+    {.name = "python", PYTHON},
+    {.name = "pypy", PYTHON},
+    {.name = "node", NODE},
+    {.name = "nodejs", NODE},
     /* ruby(1), ruby.c: levels and octal numbers go on with the next letter, -W:category does not.
      * -K goes on behind one letter more, so what stands there is not known. */
-    {"ruby", "acdhlnpsSvwyUTW01234567", ":Fix", "CEIrX", "", "e",
-     " --encoding --external-encoding ", "", "", " .rb .ru "},
+    {.name = "ruby",
+     .flags = "acdhlnpsSvwyUTW01234567",
+     .attached = ":Fix",
+     .valued = "CEIrX",
+     .code = "e",
+     .words = " --encoding --external-encoding ",
+     .suffixes = " .rb .ru "},
     /* perlrun, perl.c: octal numbers go on with the next letter, and so does -d but for -d:Module.
      * Behind the x of -0xFF that depends on which letters are digits: like -x it is not known. */
-    {"perl", "acdfghlnpsStTuUvwWX01234567", ":=CDFiMmV", "I", "", "eE", "", "", "", " .pl .pm .t "},
-    {"php", "aCHhilmnqsvw", "", "cdgtzS", "f", "rBRFE", " --php-ini --define --docroot --server ",
-     " --file ", " --run --process-begin --process-code --process-end --process-file ",
-     " .php .phar "},
+    {.name = "perl",
+     .flags = "acdfghlnpsStTuUvwWX01234567",
+     .attached = ":=CDFiMmV",
+     .valued = "I",
+     .code = "eE",
+     .suffixes = " .pl .pm .t "},
+    {.name = "php",
+     .flags = "aCHhilmnqsvw",
+     .valued = "cdgtzS",
+     .shown = "f",
+     .code = "rBRFE",
+     .words = " --php-ini --define --docroot --server ",
+     .shown_words = " --file ",
+     .code_words = " --run --process-begin --process-code --process-end --process-file ",
+     .suffixes = " .php .phar "},
     /* Its options are words with one dash. */
-    {"java", "", "", "", "", "",
-     " -cp -classpath --class-path -p --module-path --upgrade-module-path --add-modules "
-     "--add-opens --add-exports --add-reads --limit-modules --patch-module --source "
-     "--enable-native-access --describe-module -d ",
-     " -jar -m --module ", "", " .jar .java "},
-    SHELL("bash"),
-    SHELL("sh"),
-    SHELL("dash"),
-    SHELL("ash"),
-    SHELL("zsh"),
-    SHELL("ksh"),
+    {.name = "java",
+     .words = " -cp -classpath --class-path -p --module-path --upgrade-module-path --add-modules"
+              " --add-opens --add-exports --add-reads --limit-modules --patch-module --source"
+              " --enable-native-access --describe-module -d ",
+     .shown_words = " -jar -m --module ",
+     .suffixes = " .jar .java "},
+    {.name = "bash", SHELL},
+    {.name = "sh", SHELL},
+    {.name = "dash", SHELL},
+    {.name = "ash", SHELL},
+    {.name = "zsh", SHELL},
+    {.name = "ksh", SHELL},
 };
 
 /* The executable's own name, "python3.11" and "ruby2.7" being their families'. */
@@ -81,8 +98,8 @@ static const struct interpreter *find_interpreter(const char *exe)
 
 static bool list_has(const char *list, struct usage_text word)
 {
-    struct usage_text rest = {list, strlen(list)}, item;
-    while (text_word(&rest, &item))
+    struct usage_text rest = {list, list ? strlen(list) : 0}, item;
+    while (list && text_word(&rest, &item))
         if (item.len == word.len && memcmp(item.p, word.p, word.len) == 0)
             return true;
     return false;
@@ -97,6 +114,11 @@ static bool is_script(const struct interpreter *in, struct usage_text word)
 
 enum argument { ARGUMENT_ALONE, ARGUMENT_VALUED, ARGUMENT_SHOWN, ARGUMENT_CODE, ARGUMENT_UNKNOWN };
 
+static bool has(const char *letters, char c)
+{
+    return letters && c && strchr(letters, c);
+}
+
 /* What an argument that begins with "-" says of those behind it. */
 static enum argument read_letters(const struct interpreter *in, struct usage_text word,
                                   struct usage_text *ret_value)
@@ -104,15 +126,15 @@ static enum argument read_letters(const struct interpreter *in, struct usage_tex
     for (size_t i = 1; i < word.len; i++) {
         char c = word.p[i];
         *ret_value = (struct usage_text){word.p + i + 1, word.len - i - 1};
-        if (c && strchr(in->code, c))
+        if (has(in->code, c))
             return ARGUMENT_CODE;
-        if (c && strchr(in->shown, c))
+        if (has(in->shown, c))
             return ARGUMENT_SHOWN;
-        if (c && strchr(in->attached, c))
+        if (has(in->attached, c))
             return ARGUMENT_ALONE;
-        if (c && strchr(in->valued, c))
+        if (has(in->valued, c))
             return ret_value->len ? ARGUMENT_ALONE : ARGUMENT_VALUED;
-        if (!c || !strchr(in->flags, c))
+        if (!has(in->flags, c))
             return ARGUMENT_UNKNOWN;
     }
     return ARGUMENT_ALONE;
@@ -139,7 +161,7 @@ static enum argument read_option(const struct interpreter *in, struct usage_text
     if (word.len > 1 && word.p[1] == '-')
         return equals ? ARGUMENT_ALONE : ARGUMENT_UNKNOWN;
     /* java's one-dash words (-Xmx1g, -Dkey=value, -server) stand alone but those above. */
-    return *in->valued ? read_letters(in, word, ret_value) : ARGUMENT_ALONE;
+    return in->flags ? read_letters(in, word, ret_value) : ARGUMENT_ALONE;
 }
 
 /* The script among the arguments behind the first. Behind an option that is not known a value might
