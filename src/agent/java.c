@@ -201,10 +201,15 @@ static enum java_outcome judge(const struct java_reply *reply, const char *text,
     enum java_answer answer = java_answer_read(text, len, &message, &message_len);
     if (answer == JAVA_ANSWER_DONE)
         return JAVA_DONE;
-    if (answer == JAVA_ANSWER_GARBLED)
-        message_len = 0;
-    snprintf(ret->text, sizeof(ret->text), "it answered \"%.*s\"",
-             (int)(message_len < 200 ? message_len : 200), message);
+    if (answer == JAVA_ANSWER_UNKNOWN_COMMAND)
+        snprintf(ret->text, sizeof(ret->text),
+                 "it has no Compiler.perfmap, which came with JDK 17; an agent that writes "
+                 "/tmp/perf-PID.map would name them");
+    else if (answer == JAVA_ANSWER_GARBLED)
+        snprintf(ret->text, sizeof(ret->text), "it answered what is no answer");
+    else
+        snprintf(ret->text, sizeof(ret->text), "it answered: %.*s",
+                 (int)(message_len < 200 ? message_len : 200), message);
     return JAVA_REFUSED;
 }
 
