@@ -246,11 +246,67 @@ static bool decode_python(struct jit_name *n, const char *raw)
     return true;
 }
 
+/* ---- PHP */
+
+/* "JIT$" and a function; "JIT$$" and a stub's name, which stays; "TRACE-", the trace's number, "$",
+ * the function that it begins in, "$" and the line there, of which nobody knows the file. Code
+ * outside functions is called after its file. zend_jit.c, zend_jit_trace.c in PHP's ext/opcache. */
+static const char *php_function(const char *raw, const char **ret_end)
+{
+    const char *end = raw + strlen(raw);
+    *ret_end = end;
+    if (strncmp(raw, "JIT$", 4) == 0)
+        return raw[4] == '$' ? NULL : raw + 4;
+    if (strncmp(raw, "TRACE-", 6) != 0)
+        return NULL;
+    const char *at = raw + 6 + strspn(raw + 6, "0123456789"), *line = strrchr(raw, '$');
+    if (at == raw + 6 || *at != '$' || line == at)
+        return NULL;
+    *ret_end = line;
+    return at + 1;
+}
+
+static bool decode_php(struct jit_name *n, const char *raw)
+{
+    const char *end, *name = php_function(raw, &end);
+    if (!name || name == end)
+        return false;
+    if (*name == '/') {
+        const char *file = put_string(n, name, (size_t)(end - name));
+        add(n, "{main}", file, 0);
+        return true;
+    }
+    /* "{closure:Shop\Cart::total():5}:/app/cart.php:5" */
+    const char *closed = memmem(name, (size_t)(end - name), "}:/", 3), *file = NULL;
+    uint32_t line = 0;
+    if (closed) {
+        const char *file_end = take_position(closed + 2, end, &line);
+        file = put_string(n, closed + 2, (size_t)(file_end - closed - 2));
+        end = closed + 1;
+    }
+    add(n, put_string(n, name, (size_t)(end - name)), file, line);
+    return true;
+}
+
+/* ---- Erlang */
+
+/* "$" module ":" function "/" arity (erts/emulator/beam/jit); "global::" fragments stay. */
+static bool decode_erlang(struct jit_name *n, const char *raw)
+{
+    const char *slash = strrchr(raw, '/');
+    if (*raw != '$' || !slash || !isdigit((unsigned char)slash[1]) ||
+        !memchr(raw + 2, ':', (size_t)(slash - raw > 2 ? slash - raw - 2 : 0)))
+        return false;
+    add(n, put_string(n, raw + 1, strlen(raw + 1)), NULL, 0);
+    return true;
+}
+
 void jit_name_decode(const char *raw, bool java, struct jit_name *ret)
 {
     ret->count = ret->used = 0;
     bool known = java ? decode_agent(ret, raw) || decode_hotspot(ret, raw)
-                      : decode_v8(ret, raw) || decode_python(ret, raw);
+                      : decode_v8(ret, raw) || decode_python(ret, raw) || decode_php(ret, raw) ||
+                            decode_erlang(ret, raw);
     if (known && ret->count)
         return;
     ret->count = ret->used = 0;
