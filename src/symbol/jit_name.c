@@ -301,12 +301,25 @@ static bool decode_erlang(struct jit_name *n, const char *raw)
     return true;
 }
 
+/* ---- Ruby */
+
+/* "[JIT] Cart#total" (yjit/src/codegen.rs); that it is made code is told by the frame's kind. */
+static bool decode_ruby(struct jit_name *n, const char *raw)
+{
+    static const char prefix[] = "[JIT] ";
+    if (strncmp(raw, prefix, sizeof(prefix) - 1) != 0)
+        return false;
+    const char *name = raw + sizeof(prefix) - 1;
+    add(n, put_string(n, name, strlen(name)), NULL, 0);
+    return true;
+}
+
 void jit_name_decode(const char *raw, bool java, struct jit_name *ret)
 {
     ret->count = ret->used = 0;
     bool known = java ? decode_agent(ret, raw) || decode_hotspot(ret, raw)
                       : decode_v8(ret, raw) || decode_python(ret, raw) || decode_php(ret, raw) ||
-                            decode_erlang(ret, raw);
+                            decode_erlang(ret, raw) || decode_ruby(ret, raw);
     if (known && ret->count)
         return;
     ret->count = ret->used = 0;

@@ -1,5 +1,5 @@
 /* jit_name.h: what JITs call their code, made readable: HotSpot's and its agents' names of Java
- * methods, V8's of JavaScript, CPython's, PHP's, Erlang's; others stay as they are. */
+ * methods, V8's of JavaScript, CPython's, PHP's, Erlang's, Ruby's; others stay as they are. */
 #pragma once
 
 #include <stdbool.h>

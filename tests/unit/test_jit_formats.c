@@ -357,6 +357,8 @@ static void names_become_readable(void **state)
         {false, "$", "$"},
         {false, "$/1", "$/1"},
         {false, "$a/1", "$a/1"},
+        {false, "[JIT] Cart#block in total", "Cart#block in total"},
+        {false, "[JIT] ", "[JIT] "},
         {false, "int Foo.bar(int)", "int Foo.bar(int)"},
         {false, "bad\tname\x1b[31m", "bad?name?[31m"},
     };
