@@ -79,6 +79,8 @@ check "a recording of it holds as many samples" equal "$(spooled_in "$dir/replay
 # ---- of a target only: events that are led to the CPU's new rings
 
 says() { tail -n "+$((before + 1))" "$agent_log" | grep -q "$1"; }
+ticks() { awk '{ sub(/.*\) /, ""); print $12 + $13 }' "/proc/$1/stat"; } # of CPU time; 100 a second
+ran() { [ "$(ticks "$tree")" -gt "$1" ] && [ "$(ticks "${children[0]}")" -gt "$2" ]; }
 target_case() { # what, flags...
     local what=$1
     shift
@@ -94,7 +96,9 @@ target_case() { # what, flags...
     taskset -p -c 1 "$tree" >/dev/null
     taskset -p -c 0 "${children[0]}" >/dev/null
     came=$(now_ms)
-    sleep 4
+    # By their CPU time, of which a busy machine gives them less.
+    wait_until 60 ran $(($(ticks "$tree") + 200)) $(($(ticks "${children[0]}") + 200))
+    sleep 2
     ended=$(now_ms)
     stop "$agent_pid"
     read_seconds
@@ -103,7 +107,7 @@ target_case() { # what, flags...
     check "$what: both are sampled when the CPU is back" [ "$after_0" -gt 20 -a "$after_1" -gt 20 ]
 }
 # shellcheck disable=SC2016 # the inner shell's
-bash -c '"$0" 100 & exec "$0" 100' "$workloads/split" >/dev/null &
+bash -c '"$0" 300 & exec "$0" 300' "$workloads/split" >/dev/null &
 tree=$!
 kit_pids+=("$tree")
 sleep 0.5
