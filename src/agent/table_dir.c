@@ -77,10 +77,9 @@ void table_dir_close(struct table_dir **dir)
 
 static void name_of(const uint8_t *id, size_t len, char name[NAME_SIZE])
 {
-    size_t n = 0;
     for (size_t i = 0; i < len; i++)
-        n += (size_t)sprintf(name + n, "%02x", id[i]);
-    strcpy(name + n, SUFFIX);
+        snprintf(name + 2 * i, 3, "%02x", id[i]);
+    snprintf(name + 2 * len, NAME_SIZE - 2 * len, SUFFIX);
 }
 
 uint64_t table_dir_seed(const struct table_dir *dir)

@@ -200,13 +200,14 @@ static int try_place(struct search *s, int root, const struct place *place,
 
 static int try_build_id(struct search *s, int root, const struct build_id *id)
 {
-    char name[2 * ELF_BUILD_ID_MAX + sizeof(".debug")] = "", dir[3];
+    char name[2 * ELF_BUILD_ID_MAX + sizeof(".debug")], dir[3];
     if (id->len < 2)
         return -ENOENT;
     snprintf(dir, sizeof(dir), "%02x", id->bytes[0]);
-    for (size_t i = 1; i < id->len; i++)
-        snprintf(name + 2 * (i - 1), 3, "%02x", id->bytes[i]);
-    strcat(name, ".debug");
+    size_t n = 0;
+    for (size_t i = 1; i < id->len; i++, n += 2)
+        snprintf(name + n, 3, "%02x", id->bytes[i]);
+    snprintf(name + n, sizeof(name) - n, ".debug");
     const struct place place = {{DEBUG_DIR "/.build-id/", dir, "/", name}};
     return try_place(s, root, &place, id, NULL);
 }

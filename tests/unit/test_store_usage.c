@@ -335,7 +335,7 @@ static void windows_of_a_minute_and_of_two_days_are_told_in_order(void **state)
         q.start_ms = midnight / 1000000 - (day ? 0 : 60000);
         q.end_ms = q.start_ms + 60000;
         snprintf(want, sizeof(want), "/system.slice/burner.service %lld 10000000 | %u ",
-                 (long long)(midnight / 1000000 + (day ? 40000 : -10000)), day ? 8 : 3);
+                 (long long)midnight / 1000000 + (day ? 40000 : -10000), day ? 8 : 3);
         const char *got = ask_processes(*state, &q, &text);
         assert_ptr_equal(strstr(got, want), got);
     }
