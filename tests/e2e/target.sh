@@ -80,7 +80,7 @@ nothing_else() {
     # What becomes the target is the test's shell until it has executed it.
     cut -c 1-200 "$dir/others"
     equal "$(grep -Evc "^(bash|target.sh|sh${1:+|$1})(;|\\[)" "$dir/others")" 0 && equal "$(count_folded "$dir/folded" '^alien')" 0 &&
-        holds "$(count_folded "$dir/others" "^(bash|target.sh|sh)(;|\\\\[)") <= 3 && $(count_folded "$dir/others") <= 25"
+        holds "$(count_folded "$dir/others" "^(bash|target.sh|sh)(;|\\\\[)") <= 3 && $(count_folded "$dir/others") <= 100"
 }
 named() { # function...
     local function
