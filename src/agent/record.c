@@ -120,9 +120,29 @@ static size_t sample_id_size(const struct record_format *f)
                    (PERF_SAMPLE_TID | PERF_SAMPLE_TIME | PERF_SAMPLE_CPU | PERF_SAMPLE_IDENTIFIER));
 }
 
-static int parse_sample_id(const struct record_format *f, struct cursor *c, struct record *ret)
+/* perf_event_ksymbol_output() adds the id's size to the record's for each listener of the CPU, one
+ * after the other, and never takes it off again (Linux 5.1 to 6.18): whoever is not the first gets
+ * a record that is too long, with whatever was in the ring behind the id. The name, padded to eight
+ * bytes, tells where the id is. */
+static void cut_ksymbol(const struct record_format *f, struct cursor *c)
+{
+    enum { BEFORE_NAME = 16 };
+    size_t there = (size_t)(c->end - c->at);
+    const uint8_t *name = c->at + BEFORE_NAME;
+    const uint8_t *nul = there > BEFORE_NAME ? memchr(name, 0, there - BEFORE_NAME) : NULL;
+    if (!nul)
+        return;
+    size_t len = BEFORE_NAME + ((size_t)(nul - name) / 8 + 1) * 8 + sample_id_size(f);
+    if (len < there)
+        c->end = c->at + len;
+}
+
+static int parse_sample_id(const struct record_format *f, uint32_t type, struct cursor *c,
+                           struct record *ret)
 {
     size_t size = sample_id_size(f);
+    if (type == PERF_RECORD_KSYMBOL)
+        cut_ksymbol(f, c);
     if ((size_t)(c->end - c->at) < size)
         return -EBADMSG;
     struct cursor id = {.at = c->end - size, .end = c->end};
@@ -273,7 +293,7 @@ int record_parse(const struct record_format *format, const void *bytes, size_t l
             (header.misc & PERF_RECORD_MISC_CPUMODE_MASK) == PERF_RECORD_MISC_USER;
         parse_sample(format, &c, &record);
     } else {
-        if (parse_sample_id(format, &c, &record) < 0)
+        if (parse_sample_id(format, header.type, &c, &record) < 0)
             return err_set(err, -EBADMSG, "perf record type=%u of %zu bytes has no sample id",
                            header.type, len);
         parse_body(header.type, header.misc, &c, &record);
@@ -294,7 +314,7 @@ int record_time(const struct record_format *format, const void *bytes, size_t le
         return -EBADMSG;
     if (header.type != PERF_RECORD_SAMPLE) {
         struct record record = {.kind = RECORD_OTHER};
-        if (parse_sample_id(format, &c, &record) < 0)
+        if (parse_sample_id(format, header.type, &c, &record) < 0)
             return -EBADMSG;
         *ret_time = record.time;
         return 0;

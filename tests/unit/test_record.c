@@ -124,6 +124,25 @@ static void make_cgroup(struct buf *buf, const struct record_format *f)
     bytes_end(buf, start);
 }
 
+static void make_long_ksymbol(struct buf *buf, const struct record_format *f, unsigned before)
+{
+    size_t start = bytes_begin(buf, PERF_RECORD_KSYMBOL, 0);
+    bytes_u64(buf, 0xffffffffc00220e0);
+    bytes_u32(buf, 23);
+    bytes_u32(buf, PERF_RECORD_KSYMBOL_TYPE_BPF);
+    bytes_text(buf, "bpf_prog_1145a9e011ca141c_sd");
+    bytes_sample_id(buf, f, &who);
+    const struct bytes_id left_in_ring = {1, 2, 3, 0x9c509ddf00000014};
+    for (unsigned i = 0; i < before; i++)
+        bytes_sample_id(buf, f, &left_in_ring);
+    bytes_end(buf, start);
+}
+
+static void make_ksymbol(struct buf *buf, const struct record_format *f)
+{
+    make_long_ksymbol(buf, f, 0);
+}
+
 static void make_lost(struct buf *buf, const struct record_format *f)
 {
     size_t start = bytes_begin(buf, PERF_RECORD_LOST, 0);
@@ -174,6 +193,7 @@ static const struct {
     {make_fork, RECORD_FORK, true},
     {make_exit, RECORD_EXIT, true},
     {make_cgroup, RECORD_CGROUP, true},
+    {make_ksymbol, RECORD_KSYMBOL, false},
     {make_lost, RECORD_LOST, false},
     {make_lost_samples, RECORD_LOST_SAMPLES, false},
     {make_throttle, RECORD_THROTTLE, false},
@@ -339,6 +359,27 @@ static void a_cgroup_has_id_and_path(void **state)
     struct record record = parse(make_cgroup, &record_format_plain, &buf);
     assert_int_equal(record.cgroup.id, 0x1122334455);
     assert_string_equal(record.cgroup.path, "/kubepods.slice/pod1");
+}
+
+/* As Linux 6.18 writes it where others listen, too. */
+static void a_kernel_symbols_record_that_is_too_long_says_who_and_when_all_the_same(void **state)
+{
+    for (unsigned before = 0; before < 4; before++) {
+        _cleanup_(buf_free) struct buf buf = {0};
+        const struct record_format *f = &record_format_plain;
+        struct record record;
+        uint64_t time;
+        make_long_ksymbol(&buf, f, before);
+        assert_int_equal(record_time(f, buf.data, buf.len, &time), 0);
+        assert_int_equal(time, who.time);
+        assert_int_equal(record_parse(f, buf.data, buf.len, &record, NULL), 0);
+        assert_int_equal(record.time, who.time);
+        assert_int_equal(record.tid, who.tid);
+        assert_int_equal(record.cpu, who.cpu);
+        assert_int_equal(record.ksymbol.address, 0xffffffffc00220e0);
+        assert_int_equal(record.ksymbol.len, 23);
+        assert_string_equal(record.ksymbol.name, "bpf_prog_1145a9e011ca141c_sd");
+    }
 }
 
 static void what_was_lost_is_counted(void **state)
@@ -583,6 +624,7 @@ int main(void)
         cmocka_unit_test(a_name_says_whether_an_exec_gave_it),
         cmocka_unit_test(forks_and_exits_name_the_parent),
         cmocka_unit_test(a_cgroup_has_id_and_path),
+        cmocka_unit_test(a_kernel_symbols_record_that_is_too_long_says_who_and_when_all_the_same),
         cmocka_unit_test(what_was_lost_is_counted),
         cmocka_unit_test(a_record_cut_anywhere_is_refused_or_harmless),
         cmocka_unit_test(a_sample_that_lacks_a_byte_is_refused),
