@@ -8,6 +8,12 @@
 #include <stdlib.h>
 
 #include "agent/ring.h"
+#include "base/clock.h"
+
+/* How far ahead of `until` a record can be: as long as a machine may stop between the reading of
+ * the clock and that of the rings. What is further ahead has no time, but other bytes in its place.
+ */
+#define AHEAD_MAX_NS (60 * (uint64_t)NS_PER_SEC)
 
 struct merge_head {
     uint64_t time;
@@ -33,9 +39,12 @@ static void sift_down(struct merge_head *heads, size_t count, size_t at)
     }
 }
 
-/* False if the ring has nothing more. */
-static bool load_head(struct merge *merge, struct ring *ring, struct merge_head *head)
+/* False if the ring has nothing more. A record that would hold back those behind it for ever is
+ * given up. */
+static bool load_head(struct merge *merge, struct ring *ring, uint64_t until,
+                      struct merge_head *head)
 {
+    uint64_t latest = until < UINT64_MAX - AHEAD_MAX_NS ? until + AHEAD_MAX_NS : UINT64_MAX;
     for (;;) {
         int r = ring_peek(ring, &head->bytes, &head->len);
         if (r == 0)
@@ -45,7 +54,8 @@ static bool load_head(struct merge *merge, struct ring *ring, struct merge_head 
             return false;
         }
         head->ring = ring;
-        if (record_time(&ring->format, head->bytes, head->len, &head->time) == 0)
+        if (record_time(&ring->format, head->bytes, head->len, &head->time) == 0 &&
+            head->time <= latest)
             return true;
         merge->garbled++;
         ring_consume(ring);
@@ -65,7 +75,7 @@ int merge_drain(struct merge *merge, struct ring *const *rings, size_t count, ui
     struct merge_head *heads = merge->heads;
     size_t n = 0;
     for (size_t i = 0; i < count; i++) {
-        if (load_head(merge, rings[i], &heads[n]))
+        if (load_head(merge, rings[i], until, &heads[n]))
             n++;
     }
     for (size_t i = n / 2; i-- > 0;)
@@ -76,7 +86,7 @@ int merge_drain(struct merge *merge, struct ring *const *rings, size_t count, ui
         ring_consume(ring);
         if (r)
             return r;
-        if (!load_head(merge, ring, &heads[0]))
+        if (!load_head(merge, ring, until, &heads[0]))
             heads[0] = heads[--n];
         sift_down(heads, n, 0);
     }

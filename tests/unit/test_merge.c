@@ -186,6 +186,24 @@ static void a_record_too_short_for_its_time_is_counted_and_passed_over(void **st
     assert_int_equal(m->merge.garbled, 1);
 }
 
+static void a_record_of_a_time_to_come_holds_nobody_back(void **state)
+{
+    struct many *m = *state;
+    const uint64_t minute = 60 * UINT64_C(1000000000);
+    put(&m->bytes[0], 0, 1);
+    put(&m->bytes[0], 0, 100 + minute + 1);
+    put(&m->bytes[0], 0, 2);
+    put(&m->bytes[0], 0, 100 + minute);
+    put(&m->bytes[1], 1, UINT64_MAX);
+    put(&m->bytes[1], 1, 3);
+    open_rings(m, 2);
+    assert_int_equal(merge_drain(&m->merge, m->list, 2, 100, see, &seen), 0);
+    assert_int_equal(seen.count, 3);
+    assert_int_equal(m->merge.garbled, 2);
+    assert_int_equal(merge_drain(&m->merge, m->list, 2, 100 + minute, see, &seen), 0);
+    assert_int_equal(seen.count, 4);
+}
+
 #define OF_MANY(test) cmocka_unit_test_setup_teardown(test, make_many, free_many)
 
 int main(void)
@@ -193,6 +211,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         OF_MANY(records_of_any_number_of_rings_come_sorted),
         OF_MANY(a_record_of_the_very_last_moment_comes_too),
+        OF_MANY(a_record_of_a_time_to_come_holds_nobody_back),
         OF_MANY(a_caller_that_stops_gets_its_answer_and_the_rest_the_next_time),
         OF_MANY(no_rings_and_empty_rings_are_nothing),
         OF_MANY(a_garbled_ring_is_counted_and_the_others_come),
