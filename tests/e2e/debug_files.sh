@@ -91,8 +91,7 @@ inlined_chain "in the process's own root, by build-id" dw-root
 inlined_chain "partly in a file that dwz made of two" dw-dwz
 case " $programs " in
 *" dw-rust "*)
-    # Its functions are nobody else's; what the process is called is not asked here.
-    check "of a stripped Rust program, in a file beside it" chain '[^;]*' '[^;]*Shift[^;]*::step[^;]*_\[i\]' \
+    check "of a stripped Rust program, in a file beside it" chain dw-rust '[^;]*Shift[^;]*::step[^;]*_\[i\]' \
         '([^;]*;)*inlined::burn[^;]*;[^;]*work::repeat[^;]*_\[i\];[^;]*Shift[^;]*::step[^;]*_\[i\]'
     ;;
 *) skip "of a stripped Rust program, in a file beside it" "rustc is not installed" ;;
