@@ -29,6 +29,11 @@ struct containers {
     size_t used_count;
 };
 
+static void containers_free(struct containers *containers)
+{
+    free(containers->used);
+}
+
 static int compare_used(const void *left, const void *right)
 {
     const struct used *a = left, *b = right;
@@ -36,7 +41,7 @@ static int compare_used(const void *left, const void *right)
     return order ? order : strcmp(a->name, b->name);
 }
 
-static int find_used(const struct pod *pod, struct containers *ret)
+static int sum_used(const struct pod *pod, struct containers *ret)
 {
     struct used *used = calloc(pod->row_count + 1, sizeof(*used));
     size_t kept = 0;
@@ -141,8 +146,8 @@ static int put_told(struct containers *all, struct buf *out)
 static int put_containers(const struct pod *pod, struct buf *out)
 {
     const struct kube_object *o = pod->object;
-    struct containers all;
-    int r = find_used(pod, &all);
+    _cleanup_(containers_free) struct containers all = {0};
+    int r = sum_used(pod, &all);
     if (r < 0)
         return r;
     r = buf_puts(out, ",\"containers\":[");
@@ -158,7 +163,6 @@ static int put_containers(const struct pod *pod, struct buf *out)
         if (r == 0)
             r = put_end(out, used);
     }
-    free(all.used);
     return r < 0 ? r : buf_puts(out, "]");
 }
 
