@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/lock.h"
 #include "k8s/pods_view.h"
 
 /* A kubelet starts at most some hundreds of pods; job runners leave many behind. */
@@ -35,17 +36,6 @@ struct pods_update {
     struct pods_view *view;
 };
 
-/* The sampling thread asks for its target, and must not wait for one that a busy machine does not
- * let run. */
-static void init_lock(pthread_mutex_t *lock)
-{
-    pthread_mutexattr_t attr;
-    pthread_mutexattr_init(&attr);
-    pthread_mutexattr_setprotocol(&attr, PTHREAD_PRIO_INHERIT);
-    pthread_mutex_init(lock, &attr);
-    pthread_mutexattr_destroy(&attr);
-}
-
 int pods_new(const struct pods_limits *limits, struct pods **ret, struct err *err)
 {
     struct pods *p = calloc(1, sizeof(*p));
@@ -57,7 +47,7 @@ int pods_new(const struct pods_limits *limits, struct pods **ret, struct err *er
         .text_bytes = limits && limits->text_bytes ? limits->text_bytes : DEFAULT_TEXT_BYTES,
         .keep_ns = limits && limits->keep_ns ? limits->keep_ns : DEFAULT_KEEP_NS,
     };
-    init_lock(&p->lock);
+    lock_init(&p->lock); /* the sampling thread asks for its target */
     *ret = p;
     return 0;
 }

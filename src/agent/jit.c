@@ -16,6 +16,7 @@
 #include "agent/process.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/lock.h"
 
 #define TARGETS_MAX  4096u
 #define BYTES_MAX    (128u << 20)
@@ -290,7 +291,7 @@ int jit_start(struct counters *counters, struct jit **ret, struct err *err)
     pthread_condattr_t attr;
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    priority_init_lock(&j->lock);
+    lock_init(&j->lock);
     pthread_cond_init(&j->caught_up, &attr);
     pthread_condattr_destroy(&attr);
     int r = pthread_create(&j->thread, NULL, run, j);

@@ -8,10 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/priority.h"
 #include "agent/record.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/lock.h"
 
 #define SYMBOLS_MAX 4096u
 
@@ -36,7 +36,7 @@ int ksymbols_new(struct ksymbols **ret, struct err *err)
     struct ksymbols *k = calloc(1, sizeof(*k));
     if (!k)
         return err_errno(err, -ENOMEM, "the table of the kernel's own symbols");
-    priority_init_lock(&k->lock);
+    lock_init(&k->lock);
     *ret = k;
     return 0;
 }

@@ -11,7 +11,6 @@
 #include "agent/identity.h"
 #include "agent/jit.h"
 #include "agent/opener.h"
-#include "agent/priority.h"
 #include "agent/ship.h"
 #include "agent/spool.h"
 #include "agent/window.h"
@@ -19,6 +18,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/lock.h"
 #include "base/log.h"
 #include "wire/batch.h"
 
@@ -164,7 +164,7 @@ int namer_start(const struct builder_config *config, struct objects *objects,
         free(n);
         return r;
     }
-    priority_init_lock(&n->lock);
+    lock_init(&n->lock);
     pthread_cond_init(&n->changed, NULL);
     r = pthread_create(&n->thread, NULL, run, n);
     if (r) {

@@ -16,12 +16,12 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#include "agent/priority.h"
 #include "agent/record.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/fs.h"
+#include "base/lock.h"
 #include "symbol/debug_file.h"
 #include "symbol/elf.h"
 
@@ -60,7 +60,7 @@ int objects_new(struct objects **ret, struct err *err)
     struct objects *o = calloc(1, sizeof(*o));
     if (!o)
         return err_errno(err, -ENOMEM, "the table of objects");
-    priority_init_lock(&o->lock);
+    lock_init(&o->lock);
     *ret = o;
     return 0;
 }

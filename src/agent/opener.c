@@ -12,6 +12,7 @@
 #include "agent/priority.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/lock.h"
 #include "base/log.h"
 
 #define QUEUE_MAX 4096u
@@ -79,7 +80,7 @@ int opener_start(struct objects *objects, struct counters *counters, struct open
     pthread_condattr_t attr;
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    priority_init_lock(&o->lock);
+    lock_init(&o->lock);
     pthread_cond_init(&o->asked, NULL);
     pthread_cond_init(&o->tried, &attr);
     pthread_condattr_destroy(&attr);

@@ -12,9 +12,9 @@
 #include <sys/uio.h>
 
 #include "agent/counters.h"
-#include "agent/priority.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/lock.h"
 
 #define WAIT_NS (5 * NS_PER_MS)
 
@@ -126,7 +126,7 @@ static struct reader *start_reader(struct peek *p)
     pthread_condattr_t attr;
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    priority_init_lock(&r->lock);
+    lock_init(&r->lock);
     pthread_cond_init(&r->asked, NULL);
     pthread_cond_init(&r->answered, &attr);
     pthread_condattr_destroy(&attr);

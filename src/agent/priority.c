@@ -1,7 +1,7 @@
-/* priority.c: takes a thread or lock, gives it its place in the queue for the CPU. See priority.h.
- */
+/* priority.c: takes a thread, gives it its place in the queue for the CPU. See priority.h. */
 #include "agent/priority.h"
 
+#include <pthread.h>
 #include <sched.h>
 #include <sys/resource.h>
 
@@ -10,15 +10,6 @@
 #define SAMPLER_FIFO 20
 #define SAMPLER_NICE (-15)
 #define HELPER_NICE  (-5)
-
-void priority_init_lock(pthread_mutex_t *lock)
-{
-    pthread_mutexattr_t attr;
-    pthread_mutexattr_init(&attr);
-    pthread_mutexattr_setprotocol(&attr, PTHREAD_PRIO_INHERIT);
-    pthread_mutex_init(lock, &attr);
-    pthread_mutexattr_destroy(&attr);
-}
 
 void priority_raise_helper(void)
 {

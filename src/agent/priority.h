@@ -1,14 +1,6 @@
-/* priority.h: the sampling thread runs before all others, and shares locks with threads that do
- * not.
+/* priority.h: the sampling thread runs before all others. What it shares locks with: base/lock.h.
  */
 #pragma once
-
-#include <pthread.h>
-
-/* A lock whose owner runs at the priority of the first who waits for it: without that, a thread
- * that is not let run on a busy machine would hold the sampling thread up, and the rings run over.
- */
-void priority_init_lock(pthread_mutex_t *lock);
 
 /* Puts the calling thread before ordinary ones, where allowed: what samples wait for must come soon
  * also on a busy machine. */

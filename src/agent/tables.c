@@ -22,6 +22,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/lock.h"
 #include "base/log.h"
 #include "unwind/cfi_image.h"
 #include "unwind/table.h"
@@ -182,7 +183,7 @@ int tables_start(const struct tables_config *config, struct objects *objects,
     pthread_condattr_t attr;
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    priority_init_lock(&t->lock);
+    lock_init(&t->lock);
     pthread_cond_init(&t->asked_for, NULL);
     pthread_cond_init(&t->answered, &attr);
     pthread_condattr_destroy(&attr);

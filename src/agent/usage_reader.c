@@ -12,13 +12,13 @@
 #include <unistd.h>
 
 #include "agent/counters.h"
-#include "agent/priority.h"
 #include "agent/usage_log.h"
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/fs.h"
+#include "base/lock.h"
 #include "base/log.h"
 #include "k8s/cgroup.h"
 #include "k8s/usage.h"
@@ -190,7 +190,7 @@ int usage_reader_start(const struct usage_reader_config *config, struct counters
     pthread_condattr_t attr;
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    priority_init_lock(&u->lock);
+    lock_init(&u->lock);
     pthread_cond_init(&u->stopped, &attr);
     pthread_condattr_destroy(&attr);
     r = pthread_create(&u->thread, NULL, run, u);
